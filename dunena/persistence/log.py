@@ -265,4 +265,4 @@ GROUP_OPS_MAX = 998
 """Operations of a proposal: a batch of JetStream has 1,000 messages, and the node's own marker."""
 
 PROPOSAL_BYTES_MAX = 4 * 1024 * 1024
-"""Bytes of a proposal's names and values."""
+"""Bytes of a proposal's names and values but for the largest op, as large as a value may be."""

@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.support.described import check_message
 from tests.support.patience import patiently
 from tests.support.server import ServerProcess
+from tests.support.shared_mode import CLOCK_MS_MAX
 
 SECONDS_MAX = patiently(10)
 """For anything that should happen at once: a busy machine is no bug, a hanging test is."""
@@ -36,6 +37,11 @@ def unique(prefix: str = "key") -> str:
 def now_ms() -> int:
     """Unix time in ms, of the clock the server has too."""
     return time.time_ns() // 1_000_000
+
+
+def timestamps_from() -> int:
+    """The least timestamp of what a server says from now on."""
+    return now_ms() - CLOCK_MS_MAX
 
 
 # --- WebSocket, by the websockets library ---

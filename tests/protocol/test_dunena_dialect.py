@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocol.clients import Client, Clients, http, now_ms, unique
+from tests.protocol.clients import Client, Clients, http, now_ms, timestamps_from, unique
 from tests.support.server import ServerProcess
 
 EXPIRY_LATE_MS_MAX = 50
@@ -18,7 +18,7 @@ SCHEDULING_MS = 100
 
 def reply_to(client: Client, message: dict[str, Any]) -> dict[str, Any]:
     """The reply without its timestamp, which must be the time of the exchange."""
-    before = now_ms()
+    before = timestamps_from()
     reply = client.ask(message)
     timestamp = reply.pop("timestamp")
     assert type(timestamp) is int
@@ -38,7 +38,7 @@ def result(client: Client, message: dict[str, Any]) -> Any:
 
 
 def test_a_client_is_greeted_with_its_id(clients: Clients):
-    before = now_ms()
+    before = timestamps_from()
     greetings = [clients.any().receive() for _ in range(2)]
     for greeting in greetings:
         assert set(greeting) == {"type", "data", "timestamp"}
@@ -285,7 +285,7 @@ def assert_event(event: dict[str, Any], kind: str, data: dict[str, Any], since: 
 @pytest.mark.parametrize("has_namespace", [False, True])
 def test_set_delete_and_expiry_send_events(clients: Clients, *, has_namespace: bool):
     writer, listener = clients.dunena(), clients.dunena()
-    key, since = unique(), now_ms()
+    key, since = unique(), timestamps_from()
     where = {"ns": unique("ns")} if has_namespace else {}
     writer.ask({"type": "set", "key": key, "value": "żółw", **where})
     assert_event(listener.event(key), "set", {"key": key, "size": 7, **where}, since)
@@ -298,7 +298,7 @@ def test_set_delete_and_expiry_send_events(clients: Clients, *, has_namespace: b
 
 def test_flush_sends_one_event(clients: Clients, shared_server: ServerProcess):
     listener = clients.dunena()
-    key, since = unique(), now_ms()
+    key, since = unique(), timestamps_from()
     listener.ask({"type": "set", "key": key, "value": "v"})
     listener.ask({"type": "set", "key": key, "value": "v", "ns": "app"})
     listener.heard()

@@ -21,6 +21,7 @@ from tests.protocol.clients import (
     open_dunena,
     open_objects,
     text,
+    timestamps_from,
     unique,
 )
 from tests.support.server import ServerProcess
@@ -119,7 +120,7 @@ ASCII_ONLY = [
 
 def assert_refused(client: Client, message: Any, said: str) -> None:
     """An error of exactly this text; the connection goes on."""
-    before = now_ms()
+    before = timestamps_from()
     error = client.ask(message)
     assert before <= error.pop("timestamp") <= now_ms()
     assert error == {"type": "error", "data": said}

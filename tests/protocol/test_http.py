@@ -29,6 +29,7 @@ from tests.protocol.clients import (
     unique,
 )
 from tests.support.server import ServerProcess
+from tests.support.shared_mode import is_later
 
 JSON = "application/json"
 
@@ -363,7 +364,7 @@ def test_info_reports_version_entries_and_uptime(listing: ServerProcess):
     assert info["version"].count(".") >= 2
     assert info["entries"] == 2
     assert 0 <= info["uptime"] < 600
-    assert re.fullmatch("[a-z0-9]{8,12}", info["epoch"])
+    assert re.fullmatch("[a-z0-9]{8,16}", info["epoch"])
     assert http(listing, "GET", "/info").json["epoch"] == info["epoch"]
 
 
@@ -449,7 +450,7 @@ def test_metrics_count_requests_and_changes(listing: ServerProcess):
         assert after[f"dunena_{name}_bytes_total"] > before[f"dunena_{name}_bytes_total"] + 100
     assert after["process_resident_memory_bytes"] > 1_000_000 or sys.platform != "linux"
     assert after["dunena_http_requests_total"] > before["dunena_http_requests_total"]
-    assert after["dunena_revision"] == before["dunena_revision"] + 1
+    assert is_later(after["dunena_revision"], before["dunena_revision"], 1)
     assert after["dunena_tick_seconds_count"] > before["dunena_tick_seconds_count"]
 
 

@@ -24,6 +24,7 @@ from tests.protocol.clients import (
 from tests.support.fixtures import StartServer
 from tests.support.refusing import commits_refused
 from tests.support.server import ServerProcess
+from tests.support.shared_mode import ENTRIES_MAX
 
 OPERATIONS_TEXT = "there are set, delete, merge, patch, incr, append, touch, timer, revert"
 HOST = {"Host": "localhost"}
@@ -654,7 +655,9 @@ def test_the_tag_of_a_list_changes_with_its_text(keys: Keys):
 def test_a_list_of_many_keys_comes_in_portions_and_has_limits(start_server: StartServer):
     keys = Keys(start_server())
     entries = [{"key": f"key-{number:05}", "value": str(number)} for number in range(10_000)]
-    assert http(keys.server, "POST", "/cache", {"action": "mset", "entries": entries}).status == 200
+    for start in range(0, len(entries), ENTRIES_MAX):
+        mset = {"action": "mset", "entries": entries[start : start + ENTRIES_MAX]}
+        assert http(keys.server, "POST", "/cache", mset).status == 200
     page = {"Origin": "http://localhost:5173"}
     for form in ("json", "rows", "csv"):
         reply = listed(keys, page, format=form)

@@ -10,6 +10,7 @@ from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from tests.protocol.clients import http, open_dunena, open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.shared_mode import ENTRIES_MAX
 
 
 def metric(server: ServerProcess, name: str) -> int:
@@ -119,21 +120,17 @@ def test_a_store_over_its_lowered_limits_is_trimmed_at_the_start(
 
 
 @pytest.mark.parametrize(
-    ("count", "fits"),
-    [
-        (KEYS_PER_MESSAGE_MAX - 1, True),
-        (KEYS_PER_MESSAGE_MAX, True),
-        (KEYS_PER_MESSAGE_MAX + 1, False),
-    ],
+    ("more", "fits"),
+    [(-1, True), (0, True), (1, False)],
 )
 def test_the_number_of_keys_and_entries_of_a_message_is_limited(
-    shared_server: ServerProcess, count: int, fits: bool
+    shared_server: ServerProcess, more: int, fits: bool
 ) -> None:
-    keys = [f"k{number}" for number in range(count)]
-    entries = [{"key": key, "value": ""} for key in keys]
+    keys = [f"k{number}" for number in range(KEYS_PER_MESSAGE_MAX + more)]
+    entries = [{"key": key, "value": ""} for key in keys[: ENTRIES_MAX + more]]
     for message, text in (
         ({"action": "mget", "keys": keys}, "Keys exceed max count (10000)"),
-        ({"action": "mset", "entries": entries}, "Entries exceed max count (10000)"),
+        ({"action": "mset", "entries": entries}, f"Entries exceed max count ({ENTRIES_MAX})"),
     ):
         answer = http(shared_server, "POST", "/cache", message)
         assert answer.status == (200 if fits else 400)

@@ -143,10 +143,10 @@ def test_a_large_update_is_one_body_in_chunks(
 ) -> None:
     ns = unique("ns")
     value = {"a": "x" * (1_000_000 // count), "b": 1}
-    for start in range(0, count, 1000):
+    for start in range(0, count, 500):
         ops = [
             {"op": "set", "key": f"k{number}", "value": value}
-            for number in range(start, min(start + 1000, count))
+            for number in range(start, min(start + 500, count))
         ]
         writer.ask({"action": "txn", "ops": ops, "ns": ns, "id": 1})
     for _ in range(2):

@@ -302,7 +302,7 @@ def test_a_lock_goes_to_the_next_when_its_holder_dies(shared_server: ServerProce
         process.kill()
         is_told_of_the_end(watcher, key)
         assert "result" in put(other, key, "other", ifRev=0)
-    assert value_of(shared_server, key) is None
+    wait_for(lambda: value_of(shared_server, key) is None)
 
 
 def test_a_lock_that_went_with_its_session_is_not_acknowledged_again(
@@ -325,6 +325,7 @@ def test_a_lock_that_went_with_its_session_is_not_acknowledged_again(
             assert refused["code"] == "session_ended"
             assert refused["error"].startswith("The session of this request has ended")
             assert value_of(shared_server, key) == "other"
+        wait_for(lambda: value_of(shared_server, key) is None)
 
 
 def test_a_request_of_a_resumed_session_is_acknowledged_again(

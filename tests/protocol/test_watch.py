@@ -24,6 +24,7 @@ from tests.protocol.test_limits import metric_of
 from tests.protocol.test_tokens import ALL, Guarded, bearer
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.shared_mode import ENTRIES_MAX, is_later, is_shared
 
 MEBIBYTE = 1024 * 1024
 
@@ -114,15 +115,20 @@ def test_a_watch_begins_with_what_stands_and_goes_on_with_changes(
     writer.set("other", 1, ns=ns)
     first = watcher.watch(pattern="team-*", ns=ns)
     epoch, rev = first["epoch"], first["rev"]
-    change = {"key": "team-a", "rev": rev - 1, "value": {"score": 2}}
+    change = {"key": "team-a", "rev": first["changes"][0]["rev"], "value": {"score": 2}}
+    assert is_later(rev, change["rev"], 1)
     where = {"pattern": "team-*", "ns": ns, "epoch": epoch}
     assert first == {**where, "rev": rev, "reset": True, "changes": [change]}
     writer.set("team-b", "x", ns=ns)
-    change = {"key": "team-b", "rev": rev + 1, "value": "x"}
-    assert watcher.update() == {**where, "rev": rev + 1, "changes": [change]}
+    second = watcher.update()
+    assert is_later(second["rev"], rev, 1)
+    change = {"key": "team-b", "rev": second["rev"], "value": "x"}
+    assert second == {**where, "rev": second["rev"], "changes": [change]}
     writer.send("delete", key="team-a", ns=ns)
-    change = {"key": "team-a", "rev": rev + 2, "event": "delete"}
-    assert watcher.update() == {**where, "rev": rev + 2, "changes": [change]}
+    third = watcher.update()
+    assert is_later(third["rev"], second["rev"], 1)
+    change = {"key": "team-a", "rev": third["rev"], "event": "delete"}
+    assert third == {**where, "rev": third["rev"], "changes": [change]}
     writer.set("team-b", "y", ns=ns, ttl=1)
     assert watcher.update()["changes"][0]["value"] == "y"
     assert watcher.update()["changes"][0]["event"] == "expired"
@@ -134,8 +140,8 @@ def test_a_large_namespace_is_told_in_parts_while_others_are_answered(
 ) -> None:
     server = start_server()
     with open_dunena(server) as writer, open_watcher(server) as watcher:
-        for first in range(0, 10_000, 1_000):
-            entries = [{"key": str(number), "value": "x"} for number in range(first, first + 1_000)]
+        for first in range(0, 10_000, 500):
+            entries = [{"key": str(number), "value": "x"} for number in range(first, first + 500)]
             writer.ask({"type": "mset", "entries": entries})
         watcher.send("watch", pattern=pattern)
         watcher.send("ping", id="pong")
@@ -312,7 +318,7 @@ def test_a_position_is_continued_on_another_connection(clients: Clients, writer:
         update = watcher.watch(pattern="*", ns=ns, since=since)
         assert "reset" not in update
         assert values_of(update) == {"b": 3, "a": "delete"}
-        assert update["rev"] == before["rev"] + 3
+        assert is_later(update["rev"], before["rev"], 3)
         again = watcher.watch(key="c", ns=ns, since=since)
         assert ("reset" in again, again["changes"]) == (False, [])
 
@@ -342,7 +348,10 @@ def test_a_position_ahead_is_waited_for_and_then_closed_with_1013(
     watcher.send("watch", key=key, since=since, id=1)
     assert watcher.heard() == []
     writer.send("set", key=key, value=1)
-    assert watcher.receive()["update"]["changes"] == []
+    update = watcher.receive()["update"]
+    # A change at just that position is known already.
+    is_news = update["rev"] > since["rev"]
+    assert values_of(update) == ({key: 1} if is_news else {})
     with RawConnection(shared_server) as raw:
         raw.open("/")
         started = time.monotonic()
@@ -399,17 +408,17 @@ def test_a_stopped_reader_of_many_keys_goes_on_with_the_newest_of_each(
     start_server: StartServer,
 ) -> None:
     server = start_server("--no-persist", "--history", "0")
-    count = 50_000
+    count = 20_000 if is_shared() else 50_000  # an update of more than buffers hold
     with ExitStack() as stack:
         writer = stack.enter_context(open_dunena(server, speaks_dunena=True))
         writer.send({"type": "unsubscribe", "channel": "cache-events"})
 
         def write_all(value: str) -> None:
-            for start in range(0, count, 10_000):
-                keys = range(start, start + 10_000)
+            for start in range(0, count, ENTRIES_MAX):
+                keys = range(start, min(start + ENTRIES_MAX, count))
                 entries = [{"key": f"key-{number}", "value": value} for number in keys]
                 writer.send({"type": "mset", "entries": entries})
-                assert writer.receive()["data"] == {"stored": 10_000}
+                assert writer.receive()["data"] == {"stored": len(keys)}
 
         def read_until(value: str) -> int:
             """Read until all keys have a value; the number of updates."""
@@ -426,7 +435,7 @@ def test_a_stopped_reader_of_many_keys_goes_on_with_the_newest_of_each(
         stopped = stack.enter_context(RawConnection(server))
         stopped.open("/")
         stopped.send(text({"action": "watch", "pattern": "*"}))
-        assert read_until("x" * 100) >= 20, "in parts"
+        assert read_until("x" * 100) >= count // 2_500, "in parts"
         for letter in "zvw":
             write_all(letter * 100)
         read_until("w" * 100)

@@ -1,25 +1,95 @@
 """What cannot hold on a store that several servers share: tests that fail there, with the reasons.
 
-A name is that of a test function, whose parameters are all meant, or of a file.
+A name is that of a test function, whose parameters are all meant, or of a function with parameters.
 """
 
-_NO_FOLDER = "there is no folder of values"
-_ENDS_LATER = "a session ends when the log has stored that, not in the moment of its loss"
+_DISK = "no disk of the server can refuse: tests/cluster tries a store that does"
+_EVICTION = "--eviction lru is refused: servers would not agree on what is unused"
+_EPOCH = "the epoch is the bucket's: revisions go on over a restart of a server"
+_FOLDER = "there is no folder of values, and so none to edit by hand"
+_PAGES = "a decision about pages is remembered in the folder of values, and there is none"
+_SECRET = "a secret is kept in the folder of values: without one, it has to be given"
+_SESSIONS = "sessions outlive their server, to be resumed at another one: tests/cluster tries it"
 _COMES_BACK = "a message comes back by way of NATS, after the answer to a later request"
-_MAX_PAYLOAD = "a value is smaller by 2 KiB, as NATS has to carry it"
+_PAYLOAD = "a message is smaller by 2 KiB, as NATS has to carry it"
 
-BEYOND_SHARED: dict[str, str] = {
-    "test_a_lock_goes_to_the_next_when_its_holder_dies": _ENDS_LATER,
-    "test_a_lock_that_went_with_its_session_is_not_acknowledged_again": _ENDS_LATER,
-    "test_no_ephemeral_value_is_on_disk_and_what_it_replaced_does_not_come_back": _NO_FOLDER,
-    "test_a_file_written_by_hand_replaces_an_ephemeral_key": _NO_FOLDER,
-    "test_messages_reach_everyone_subscribed_from_every_interface": _COMES_BACK,
-    "test_a_body_is_json_or_a_text": _COMES_BACK,
-    "test_python_drops_the_oldest_messages_that_are_not_read": _COMES_BACK,
-    "test_a_data_of_the_largest_size_is_published": _MAX_PAYLOAD,
-    "test_a_reader_that_is_too_slow_is_told_where_and_how_many_it_missed": _NO_FOLDER,
-    "test_a_stream_that_is_read_too_slowly_is_told_what_it_missed": _NO_FOLDER,
-    "test_all_readers_together_let_a_bounded_number_of_messages_wait": _NO_FOLDER,
+_LISTED = {
+    _COMES_BACK: {
+        "tests/protocol/test_channels.py": (
+            "test_messages_reach_everyone_subscribed_from_every_interface",
+            "test_a_body_is_json_or_a_text",
+        ),
+    },
+    _PAYLOAD: {
+        "tests/protocol/test_channels.py": ("test_a_data_of_the_largest_size_is_published",),
+    },
+    _DISK: {
+        "tests/protocol/test_bank.py": (
+            "test_the_sum_is_the_same_while_the_disk_refuses_some_transfers",
+        ),
+        "tests/protocol/test_errors.py": (
+            "test_a_value_the_disk_refuses_is_not_stored",
+            "test_health_reports_a_failing_disk_until_writes_succeed_again",
+            "test_a_refused_mset_stores_no_entry_even_after_a_restart",
+            "test_requests_of_one_refused_tick_are_answered_in_order",
+            "test_a_failing_disk_is_logged_once",
+        ),
+        "tests/protocol/test_kv.py": (
+            "test_a_write_whose_commit_is_refused_changes_neither_value_nor_tag",
+        ),
+        "tests/protocol/test_long_polls.py": ("test_nothing_that_was_refused_is_told",),
+        "tests/protocol/test_once.py": (
+            "test_each_increment_counts_once_while_the_disk_refuses_some",
+        ),
+    },
+    _EVICTION: {
+        "tests/protocol/test_limits.py": (
+            "test_a_store_over_its_lowered_limits_is_trimmed_at_the_start",
+            "test_each_read_of_a_value_counts_as_use_for_eviction",
+            "test_files_of_evicted_keys_are_removed",
+        ),
+        "tests/protocol/test_operations.py": ("test_a_txn_evicts_others_and_never_its_own_keys",),
+    },
+    _EPOCH: {
+        "tests/protocol/test_kv.py": ("test_a_tag_from_before_a_restart_matches_nothing",),
+        "tests/protocol/test_operations.py": (
+            "test_a_restart_begins_an_epoch_with_greater_revisions",
+        ),
+        "tests/protocol/test_watch.py": ("test_a_position_of_another_start_is_a_reset",),
+    },
+    _FOLDER: {
+        "tests/protocol/test_default_ttl.py": (
+            "test_a_value_file_made_by_hand_gets_no_default_ttl",
+        ),
+        "tests/protocol/test_sessions.py": (
+            "test_a_file_written_by_hand_replaces_an_ephemeral_key",
+        ),
+    },
+    _PAGES: {
+        "tests/protocol/test_overview.py": (
+            "test_pages_from_disk_can_be_admitted_and_refused_again",
+            "test_a_decision_that_cannot_be_stored_is_refused",
+        ),
+    },
+    _SECRET: {
+        "tests/protocol/test_get_writes.py": (
+            "test_a_secret_is_made_once_and_kept_across_restarts",
+            "test_removing_the_file_makes_another_secret",
+            "test_a_damaged_file_makes_another_secret_and_says_so",
+            "test_without_a_folder_the_secret_lasts_until_the_stop",
+            "test_the_secret_is_neither_logged_nor_reported[made]",
+        ),
+    },
+    _SESSIONS: {
+        "tests/protocol/test_sessions.py": (
+            "test_no_ephemeral_value_is_on_disk_and_what_it_replaced_does_not_come_back",
+        ),
+    },
 }
 
-BEYOND_SHARED_FILES: dict[str, str] = {}
+BEYOND_SHARED = {
+    f"{file}::{name}": reason
+    for reason, files in _LISTED.items()
+    for file, names in files.items()
+    for name in names
+}

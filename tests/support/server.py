@@ -89,6 +89,8 @@ class ServerProcess:
         self._follow(ready)
         assert ready.wait(START_SECONDS_MAX), f"no banner: {self.output} {self.errors}"
         match = _TEST_PAGE.search("".join(self.output))
+        if match is None:
+            self.kill()
         assert match is not None, f"it did not start: {self.output} {self.errors}"
         self.scheme, self.port = match.group(1), int(match.group(2))
         return self
@@ -144,13 +146,12 @@ class ServerProcess:
     # --- inside ---
 
     def _words(self) -> list[str]:
+        words = ["serve", "--port", str(self.port)]
         if self.folder is None:
-            where = []
-        elif is_shared():
-            where = store_words(self.folder)
-        else:
-            where = ["--cache-dir", str(self.folder)]
-        return ["serve", "--port", str(self.port), *where, *self._arguments]
+            return [*words, *self._arguments]
+        if is_shared():
+            return [*words, *store_words(self.folder, self._arguments)]
+        return [*words, "--cache-dir", str(self.folder), *self._arguments]
 
     def _follow(self, ready: threading.Event) -> None:
         process = self.process

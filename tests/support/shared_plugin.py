@@ -2,13 +2,12 @@
 
 import pytest
 
-from tests.support.beyond_shared import BEYOND_SHARED, BEYOND_SHARED_FILES
+from tests.support.beyond_shared import BEYOND_SHARED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        name = item.nodeid.partition("[")[0]
-        file = name.partition("::")[0]
-        reason = BEYOND_SHARED.get(name) or BEYOND_SHARED_FILES.get(file)
+        name = item.nodeid
+        reason = BEYOND_SHARED.get(name) or BEYOND_SHARED.get(name.partition("[")[0])
         if reason is not None:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))

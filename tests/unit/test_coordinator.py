@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.log import Op, OpKind, RefusalKind
+from dunena.persistence.log import PROPOSAL_BYTES_MAX, Op, OpKind, RefusalKind
 from tests.support.loopback_log import SharedLog, set_
 from tests.support.shared_rooms import Cluster
 
@@ -108,6 +108,21 @@ def test_wrong_requests_are_answered_without_the_log() -> None:
     client.say({"type": "set", "key": "", "value": "1", "id": 1})
     assert [said(m) for m in client.heard()] == ["Key must not be empty"]
     assert cluster.nodes[0].log.numbers == []
+
+
+def test_a_value_may_be_as_large_as_all_of_a_proposal() -> None:
+    cluster = Cluster(1).load()
+    node = cluster.nodes[0]
+    node.log.value_bytes_max = 2 * PROPOSAL_BYTES_MAX
+    client = node.client()
+    value = "x" * PROPOSAL_BYTES_MAX
+    client.say(set_message("k", value, id=1))
+    cluster.work()
+    assert said(client.heard()[-1]) == {"key": "k", "ok": True}
+    entries = [{"key": str(number), "value": value[:1_500_000]} for number in range(5)]
+    client.say({"type": "mset", "entries": entries, "id": 2})
+    cluster.work()
+    assert said(client.heard()[-1]) == f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)"
 
 
 def test_a_conflict_of_revisions_is_asked_of_the_log() -> None:

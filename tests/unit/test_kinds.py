@@ -32,7 +32,6 @@ def test_writes_of_the_object_store_wait(name: str) -> None:
     [
         {"type": "get"},
         {"type": "watch"},
-        {"type": "session"},
         {"type": "publish"},
         {"type": 5},
         {"type": ["set"]},

@@ -1,6 +1,5 @@
 """build/winekit/: what the tests under Wine say, and how it is counted, without a Wine."""
 
-import ast
 import contextlib
 import importlib
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.named_tests import names_in
 from tests.support.patience import patiently
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,21 +27,6 @@ def _import_path():
 
 def load(name):
     return importlib.import_module(f"winekit.{name}")
-
-
-def names_in(module: Path) -> set[str]:
-    """The names of a module's test functions, with those of their classes before them."""
-    found = set()
-    for node in ast.parse(module.read_text(encoding="utf-8")).body:
-        inner = node.body if isinstance(node, ast.ClassDef) else [node]
-        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
-        found |= {
-            f"{prefix}{one.name}"
-            for one in inner
-            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
-            and one.name.startswith("test_")
-        }
-    return found
 
 
 class TestBeyondWine:

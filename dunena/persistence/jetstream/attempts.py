@@ -103,7 +103,7 @@ class ProposalDraft:
         """Return why no server will ever store it; None if one may."""
         if len(self._bodies) > GROUP_OPS_MAX:
             return f"more than {GROUP_OPS_MAX} changes at once"
-        total = 0
+        total = largest = 0
         for subject, (headers, data, _) in zip(self.subjects, self._bodies, strict=True):
             if len(subject) > SUBJECT_BYTES_MAX:
                 return "a name is too long"
@@ -115,7 +115,8 @@ class ProposalDraft:
             if size + len(data) > max_payload:
                 return f"a value is larger than the servers take ({max_payload} bytes)"
             total += len(subject) + len(data)
-        if total > PROPOSAL_BYTES_MAX:
+            largest = max(largest, len(subject) + len(data))
+        if total - largest > PROPOSAL_BYTES_MAX:
             return f"more than {PROPOSAL_BYTES_MAX} bytes at once"
         return None
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 
 from dunena.persistence.interface import OpenError
@@ -44,8 +45,12 @@ class LoopScheduler:
         self._loop = asyncio.get_running_loop()
 
     def now_s(self) -> float:
-        """Return the present time of a monotonic clock in seconds."""
-        return self._loop.time()
+        """Return the present time of a monotonic clock in seconds.
+
+        Not that of the loop, which may stand still while callbacks run: a message would seem to be
+        received before it was sent, and the log's time to be ahead.
+        """
+        return time.monotonic()
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> Cancellable:
         """Call ``action`` once, after so many seconds."""

@@ -87,6 +87,11 @@ class Planned:
         return len(self.ends) + len(self.ops)
 
     @property
+    def largest_bytes(self) -> int:
+        """The bytes of the op that has most, or 0."""
+        return max([bytes_of(op) for op in self.ops], default=0)
+
+    @property
     def clears(self) -> bool:
         """Whether it removes everything."""
         return any(op.kind is OpKind.CLEAR for op in self.ops)

@@ -113,6 +113,7 @@ class Planner:
             len(op.value) > value_bytes_max for op in planned.ops
         ):
             return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
-        if planned.bytes > PROPOSAL_BYTES_MAX:
+        size = planned.bytes
+        if size > PROPOSAL_BYTES_MAX and size - planned.largest_bytes > PROPOSAL_BYTES_MAX:
             return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
         return None

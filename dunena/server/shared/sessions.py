@@ -36,7 +36,7 @@ OUTAGE_MS: Final = 5_000
 """Time between two signs of life of this node after which the log, or the node, was not there. An
 idle node gives one every 3 s."""
 
-STAND_BY_MS: Final = 3_000
+STAND_BY_MS: Final = 3 * 1000
 """So much later than the node before it ends a node the sessions of one that is gone."""
 
 _log = logging.getLogger(__name__)
