@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from dunena.persistence.jetstream.stream_requests import stream_config
+from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.wire import Message
+from tests.cluster.room import room_at, run
 from tests.e2e.processes import assert_failed, run_copy
 from tests.protocol.clients import http
 from tests.support.nats_cluster import Cluster, wait_for
@@ -75,6 +79,45 @@ def test_a_server_whose_store_is_gone_says_so_and_answers_reads(nats_server: Pat
         cluster.mend()
         wait_until_ready(server)
         wait_for(lambda: "the store answers again" in server.log, lambda: server.log)
+
+
+def limit_bytes(cluster: Cluster, bucket: str, bytes_max: int) -> None:
+    """Let the servers store no more than so many bytes of a bucket."""
+
+    async def change() -> None:
+        async with room_at(cluster.urls[0]) as room:
+            await room.connected()
+            config = stream_config(LogTerms(bucket, replicas=len(cluster.servers)))
+            subject = f"$JS.API.STREAM.UPDATE.KV_{bucket}"
+            answer = await room.ask(subject, json.dumps(config | {"max_bytes": bytes_max}).encode())
+            assert isinstance(answer, Message)
+            assert "error" not in json.loads(answer.data), answer
+
+    run(change())
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_server_whose_bucket_is_full_says_so(nats_server: Path, tmp_path: Path, size: int):
+    value = "x" * 1000
+    with Cluster(nats_server, tmp_path, size=size) as cluster, node(cluster, "full") as server:
+        wait_until_ready(server)
+        limit_bytes(cluster, "full", 20_000)
+        for number in range(100):
+            status = http(server, "PUT", f"/kv/k{number}", body=json.dumps(value)).status
+            if status == 507:
+                break
+            assert status == 201
+        assert status == 507
+        wait_until_ready(server, 503)
+        check = http(server, "GET", "/health").json["checks"]["store"]
+        assert (check["status"], check["reason"]) == ("unhealthy", "maximum bytes exceeded")
+        assert check["staleMs"] == 0
+        assert "dunena_storage_failing 1.0" in http(server, "GET", "/metrics").body.decode()
+        wait_for(lambda: "changes are refused" in server.log, lambda: server.log)
+        limit_bytes(cluster, "full", 200_000)
+        wait_until_ready(server)
+        wait_for(lambda: "changes are stored again" in server.log, lambda: server.log)
+        assert http(server, "PUT", "/kv/k99", body=json.dumps(value)).status == 201
 
 
 def test_a_server_waits_for_its_store_and_says_so(nats_server: Path, tmp_path: Path):

@@ -194,6 +194,7 @@ class SimulatedCluster:
         self.skews_s = [0.0] * SERVERS
         self.max_payload = 1024 * 1024
         self.is_full = False
+        self.takes_markers = False  # when it is full, as one server does
         self.is_quiet = False
         self.leader: int | None = 0
         self.has_quorum = True
@@ -384,7 +385,8 @@ class SimulatedCluster:
                     last = leader.last.get(subject, 0)
                     return _error(400, 10071, f"wrong last sequence: {last}")
             own.add(message.subject)
-            if self.is_full and message.data:
+            is_marker = self.takes_markers and len(messages) == 1
+            if self.is_full and message.data and not is_marker:
                 return _error(503, 10077, "maximum bytes exceeded")
         return None
 

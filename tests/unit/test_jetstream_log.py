@@ -178,7 +178,48 @@ def test_what_no_server_stores_is_refused_and_does_not_block(world: World) -> No
     world.cluster.is_full = False
     log.propose(Proposal(3, ((SET,),)))
     world.run()
-    assert [batch.number for batch in follower.batches] == [3]
+    assert [batch.number for batch in follower.batches if batch.number] == [3]
+
+
+@pytest.mark.parametrize("takes_markers", [False, True], ids=["three servers", "one server"])
+def test_a_full_stream_is_told_until_it_stores_again(world: World, *, takes_markers: bool) -> None:
+    world.cluster.takes_markers = takes_markers
+    log, follower = world.start("n1")
+    world.run()
+    assert log.status.refusal is None
+    world.cluster.is_full = True
+    value = Op(OpKind.SET, "", "a", b"1" * 1000)
+    log.propose(Proposal(1, ((value,),)))
+    world.run(0.1)
+    assert follower.refused[1].kind is RefusalKind.FULL
+    for _ in range(50):
+        world.run(0.5)
+        status = log.status
+        assert (status.state, status.refusal) == (LogState.READY, "maximum bytes exceeded")
+    world.cluster.is_full = False
+    world.run(2.5)
+    assert log.status.refusal is None, "nobody has to try first"
+    before = log.figures.changes
+    world.run(10)
+    assert log.figures.changes == before, "there is nothing to find out any more"
+    log.propose(Proposal(2, ((value,),)))
+    world.run()
+    assert [batch.number for batch in follower.batches if batch.number] == [2]
+
+
+def test_what_is_smaller_does_not_tell_that_a_stream_is_no_longer_full(world: World) -> None:
+    log, follower = world.start("n1")
+    world.run()
+    world.cluster.is_full = True
+    log.propose(Proposal(1, ((Op(OpKind.SET, "", "a", b"1" * 1000),),)))
+    world.run(0.1)
+    world.cluster.is_full = False
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.1)
+    assert [batch.number for batch in follower.batches if batch.number] == [2]
+    assert log.status.refusal is not None
+    world.run(2.5)
+    assert log.status.refusal is None
 
 
 def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World) -> None:
