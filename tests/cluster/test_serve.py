@@ -112,7 +112,10 @@ def test_a_server_whose_bucket_is_full_says_so(nats_server: Path, tmp_path: Path
         check = http(server, "GET", "/health").json["checks"]["store"]
         assert (check["status"], check["reason"]) == ("unhealthy", "maximum bytes exceeded")
         assert check["staleMs"] == 0
-        assert "dunena_storage_failing 1.0" in http(server, "GET", "/metrics").body.decode()
+        metrics = http(server, "GET", "/metrics").body.decode()
+        assert "dunena_storage_failing 1.0" in metrics
+        assert 'dunena_refusals_total{cause="storage"} 1.0' in metrics
+        assert ask(server, "/stats")["storage"]["failures"] == 1
         wait_for(lambda: "changes are refused" in server.log, lambda: server.log)
         limit_bytes(cluster, "full", 200_000)
         wait_until_ready(server)

@@ -112,6 +112,8 @@ class SharedExpiry:
 class ExpiryRequest(ParkedRequest):
     """The end of keys whose time has passed, as a request of the node itself."""
 
+    is_own = True
+
     def __init__(self, expiry: SharedExpiry, plan_store: PlanStore) -> None:
         self._expiry = expiry
         self._plan_store = plan_store
