@@ -81,6 +81,28 @@ def test_a_server_whose_store_is_gone_says_so_and_answers_reads(nats_server: Pat
         wait_for(lambda: "the store answers again" in server.log, lambda: server.log)
 
 
+@pytest.mark.parametrize("hangs", ["the leader", "two others"])
+def test_an_idle_server_says_in_three_seconds_that_its_store_hangs(
+    nats_server: Path, tmp_path: Path, hangs: str
+):
+    with Cluster(nats_server, tmp_path, size=3) as cluster, node(cluster, "idle") as server:
+        wait_until_ready(server)
+        cluster.wait_until_followed("KV_idle")
+        leader = cluster.leader_of("KV_idle")
+        stopped = [one for one in cluster.servers if (one is leader) is (hangs == "the leader")]
+        for one in stopped:
+            one.suspend()
+        began_at = time.monotonic()
+        words = []
+        while not words or words[-1] != "unhealthy":
+            words.append(ask(server, "/health")["status"])
+            assert time.monotonic() - began_at < patiently(4.5), words
+        assert "degraded" in words
+        assert http(server, "GET", "/health/ready").status == 503
+        cluster.mend()
+        wait_until_ready(server)
+
+
 def limit_bytes(cluster: Cluster, bucket: str, bytes_max: int) -> None:
     """Let the servers store no more than so many bytes of a bucket."""
 

@@ -198,6 +198,7 @@ class SimulatedCluster:
         self.is_quiet = False
         self.leader: int | None = 0
         self.has_quorum = True
+        self.quorum_lost_s = 0.0
         self.config: dict[str, Any] | None = None
         self.replicas: list[Replica] = []
         self._config_before: dict[str, Any] = {}
@@ -264,7 +265,7 @@ class SimulatedCluster:
     def lose_quorum(self, seconds: float) -> None:
         """The leader takes messages for a while that are stored later, or never."""
         self.has_quorum = False
-        now_s = self.time.now_s
+        now_s = self.quorum_lost_s = self.time.now_s
         self.time.at(now_s + min(seconds, 1.5), lambda: self.lose_leader(seconds))
 
         def back() -> None:
@@ -331,9 +332,12 @@ class SimulatedCluster:
         elif ".PURGE." in subject:
             self._propose(Entry([], answer, purge_below=body["seq"]))
         else:
+            silent_s = 0.1 if self.has_quorum else self.time.now_s - self.quorum_lost_s
+            silence_ns = int(silent_s * 1e9)
             answer(
                 {
                     "config": self.config,
+                    "cluster": {"replicas": [{"active": silence_ns}] * (SERVERS - 1)},
                     "created": self.created,
                     "state": {"last_seq": leader.position, "last_ts": self._now_text()},
                     "ts": self._now_text(),

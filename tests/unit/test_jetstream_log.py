@@ -20,6 +20,7 @@ from dunena.persistence.log import (
     Refusal,
     RefusalKind,
 )
+from dunena.server.status.store_report import UNANSWERED_MS_MAX
 from tests.simulation.simulated_stream import (
     Faults,
     NodeTime,
@@ -227,9 +228,9 @@ def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World
     world.run()
     world.cluster.leader = None
     log.propose(Proposal(1, ((SET,),)))
-    world.run(2)
+    world.run(1)
     assert log.status.state is LogState.READY
-    world.run(1.9)
+    world.run(2.9)
     status = log.status
     assert status.state is LogState.STALE
     assert status.stale_ms >= 3000
@@ -248,6 +249,34 @@ def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World
     log.propose(Proposal(3, ((SET,),)))
     world.run()
     assert [batch.number for batch in follower.batches] == [3]
+
+
+@pytest.mark.parametrize("quiet_s", [2.0, 2.3, 3.1, 3.7, 4.4, 5.9])
+@pytest.mark.parametrize("fault", ["no leader", "no quorum"])
+def test_an_idle_node_notices_in_three_seconds_that_its_log_is_silent(
+    world: World, fault: str, quiet_s: float
+) -> None:
+    log, _ = world.start("n1")
+    world.run(quiet_s)
+    assert log.status.state is LogState.READY
+    if fault == "no leader":
+        world.cluster.leader = None
+    else:
+        world.cluster.has_quorum = False
+        world.cluster.quorum_lost_s = world.time.now_s
+    stale_s = failing_s = 0.0
+    for tenths in range(1, 60):
+        world.run(0.1)
+        status = log.status
+        if status.state is LogState.STALE:
+            stale_s = stale_s or tenths / 10
+            failing_s = failing_s or (tenths / 10 if status.stale_ms >= UNANSWERED_MS_MAX else 0.0)
+            assert status.reason is not None
+    assert stale_s < failing_s
+    assert 2.0 <= failing_s <= 4.0
+    world.cluster.end_trouble()
+    world.run(5)
+    assert log.status.state is LogState.READY
 
 
 def test_what_was_changed_is_told_before_a_conflict(world: World) -> None:

@@ -232,7 +232,7 @@ class JetStreamLog:
         batch_of = self._delivery.batch_of
         batches = [batch_of(messages, now_s) for messages in self._flow.cut()]
         if batches:
-            self._leader.unanswered_since_s = None
+            self._leader.hear()
             self.confirmed_at = max(self.confirmed_at, self._clock.newest)
             for batch in batches:
                 if batch.groups:
