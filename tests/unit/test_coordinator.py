@@ -6,6 +6,7 @@ import pytest
 
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.log import PROPOSAL_BYTES_MAX, Op, OpKind, RefusalKind
+from dunena.store.limits import Limits
 from tests.support.loopback_log import SharedLog, set_
 from tests.support.shared_rooms import Cluster
 
@@ -402,3 +403,41 @@ def test_a_watch_goes_on_at_a_node_that_never_had_what_is_gone() -> None:
     (update,) = second.heard()
     assert "reset" not in said(update)
     assert [(c["key"], c["event"]) for c in said(update)["changes"]] == [("k", "delete")]
+
+
+def test_refusals_are_counted_by_what_clients_were_told() -> None:
+    cluster = Cluster(1, Limits(entries_max=1)).load()
+    a = cluster.nodes[0]
+    client = a.client()
+    for number, kind in enumerate(
+        (RefusalKind.UNAVAILABLE, RefusalKind.FULL, RefusalKind.UNKNOWN, RefusalKind.INVALID)
+    ):
+        client.say(set_message("a", "1", id=number))
+        client.say(set_message("a", "2", id=number))
+        client.heard()
+        a.log.refuse(kind)
+        if kind is RefusalKind.INVALID:  # one of them is at fault: each is tried by itself
+            a.run()
+            a.log.refuse(kind)
+            a.run()
+            a.log.refuse(kind)
+        assert len(client.heard()) == 2
+    assert a.telemetry.storage_failures == 6
+    client.say(set_message("a", "1"))
+    client.say(set_message("b", "1", id=9))
+    cluster.work()
+    assert "full" in said(client.heard()[-1]).lower()
+    assert a.store.quota is not None
+    assert (a.store.quota.refusals, a.telemetry.storage_failures) == (1, 6)
+
+
+def test_what_a_node_does_by_itself_is_not_counted_as_refused() -> None:
+    cluster = Cluster(1).load()
+    a = cluster.nodes[0]
+    cluster.log.put((Op(OpKind.SET, "", "k", b"1", ttl_ms=1000),))
+    cluster.work()
+    cluster.pass_time(1001)
+    assert a.log.under_way is not None
+    a.log.refuse(RefusalKind.UNAVAILABLE)
+    a.run()
+    assert a.telemetry.storage_failures == 0

@@ -29,6 +29,7 @@ class ParkedRequest(ABC):
     size: int = 0
     is_conditional: bool = True
     tries: int = 0
+    is_own: bool = False
 
     @property
     @abstractmethod
