@@ -176,7 +176,7 @@ class NatsConnection:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._send_outgoing()
                 await self._client.flush()
-        except (OSError, TimeoutError, NatsError):
+        except (OSError, RuntimeError, TimeoutError, NatsError):
             pass  # what was not sent is lost with the connection
         self._received.clear()
         await self._discard()
