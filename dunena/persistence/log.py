@@ -103,6 +103,8 @@ class Contents:
     """All that the log has at a revision: entries with their revisions, and notes by name.
 
     ``epoch`` names the run of revisions: it is another one for another log of the same name.
+    ``removed`` are the removals of keys after ``floor``, in their order; ``floor`` is the oldest
+    revision after which none is missing, None for the present one.
     """
 
     epoch: str
@@ -110,6 +112,8 @@ class Contents:
     timestamp: int
     entries: list[Entry] = field(default_factory=list)
     notes: dict[str, Record] = field(default_factory=dict)
+    removed: list[Record] = field(default_factory=list)
+    floor: int | None = None
 
 
 class RefusalKind(Enum):
