@@ -62,9 +62,14 @@ def test_each_listener_of_a_channel_has_its_own_copy(client: NodeClient) -> None
         """const { store } = state, texts = [];
         const change = (data) => { texts.push(data.text); data.text = "changed"; };
         const stops = [1, 2].map(() => store.subscribe("copies", change));
+        const heard = async (count) => {
+          while (texts.length < count) await new Promise((done) => setTimeout(done, 1));
+        };
         await store.publish("copies", { text: "hi" });
+        await heard(2);
         stops[0]();
         await store.publish("copies", { text: "once more" });
+        await heard(3);
         stops[1]();
         return texts;"""
     ) == ["hi", "hi", "once more"]

@@ -31,6 +31,12 @@ def may_change(dialect: Dialect, message: JsonValue) -> bool:
     return isinstance(name, str) and name in _DUNENA_WRITES
 
 
+def is_ping(dialect: Dialect, message: JsonValue) -> bool:
+    """Return whether a decoded message reads nothing either, and only asks to be answered."""
+    name = "action" if dialect is Dialect.OBJECT_STORE else "type"
+    return isinstance(message, dict) and message.get(name) == "ping"
+
+
 def is_conditional(dialect: Dialect, message: dict[str, JsonValue]) -> bool:
     """Return whether what a message changes, as far as `may_change`, depends on what is there."""
     name = message["action"] if dialect is Dialect.OBJECT_STORE else message["type"]

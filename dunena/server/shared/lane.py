@@ -8,16 +8,12 @@ from collections import deque
 from collections.abc import Callable
 
 from dunena.dialects.conversation import Conversation
-from dunena.dialects.errors import (
-    ClientError,
-    PositionAheadError,
-    StoreUnavailableError,
-)
+from dunena.dialects.errors import ClientError, PositionAheadError
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.server.context import Context
 from dunena.server.shared.coordinator import Coordinator
-from dunena.server.shared.kinds import is_certain, is_conditional, may_change
+from dunena.server.shared.kinds import is_certain, is_conditional, is_ping, may_change
 from dunena.server.shared.limits import LANE_BYTES_MAX, LANE_REQUESTS_MAX
 from dunena.server.shared.parked import ParkedRequest, PlanResult
 from dunena.server.websocket.message_receiver import Fail, MessageReceiver
@@ -36,6 +32,7 @@ class LaneReceiver(MessageReceiver):
         "_coordinator",
         "_held",
         "_hold_input",
+        "_newest",
         "_parked_bytes",
         "_parked_count",
         "_plan_views",
@@ -59,6 +56,7 @@ class LaneReceiver(MessageReceiver):
         self._hold_input = hold_input
         self._release_input = release_input
         self._held: deque[bytes | Callable[[], None]] = deque()
+        self._newest: LaneRequest | None = None
         self._parked_count = 0
         self._parked_bytes = 0
 
@@ -105,15 +103,27 @@ class LaneReceiver(MessageReceiver):
         """End the connection, as a bug left a message unanswered."""
         self._break()
 
-    def settled(self, size: int) -> None:
-        """Learn that a request of so many bytes was answered."""
-        self._parked_count -= 1
+    def settled(self, size: int, pings: list[tuple[bytes, JsonValue]]) -> None:
+        """Learn that a request of so many bytes was answered; answer the pings behind it."""
+        self._parked_count -= 1 + len(pings)
         self._parked_bytes -= size
+        for text, message in pings:
+            self._parked_bytes -= len(text)
+            if not self.is_gone:
+                self._answer_ping(text, message)
+        if not self._parked_count:
+            self._newest = None
         self.is_behind = bool(self._parked_count or self._held)
         if self._held and not self._parked_count:
             self._coordinator.continue_later(self._go_on)
 
     # --- inside ---
+
+    def _answer_ping(self, text: bytes, message: JsonValue) -> None:
+        try:
+            self.replay(self._conversation.services, text, message, self._tick.now)
+        except Exception:  # noqa: BLE001 - a bug ends one connection, not the server
+            self._break()
 
     def _receive(self, message: bytes, now: int) -> None:
         conversation = self._conversation
@@ -129,7 +139,7 @@ class LaneReceiver(MessageReceiver):
                 conversation.receive(message, now)  # which answers that
                 return
             if may_change(conversation.dialect_of(decoded), decoded):
-                self._park(message, decoded, now)
+                self._park(message, decoded)
             else:
                 conversation.receive_decoded(conversation.services, message, decoded, now)
         except PositionAheadError:
@@ -144,8 +154,15 @@ class LaneReceiver(MessageReceiver):
                 decoded = decode(message)
             except InvalidJsonError:
                 decoded = None
-            if may_change(self._conversation.dialect_of(decoded), decoded):
-                self._park(message, decoded, self._tick.now)
+            dialect = self._conversation.dialect_of(decoded)
+            if may_change(dialect, decoded):
+                self._park(message, decoded)
+                return
+            if self._newest is not None and is_ping(dialect, decoded):
+                # Clients end each request with one: it keeps none that comes behind it waiting.
+                self._newest.pings.append((message, decoded))
+                self._parked_count += 1
+                self._parked_bytes += len(message)
                 return
         self._hold(message)
 
@@ -156,9 +173,10 @@ class LaneReceiver(MessageReceiver):
             and self._coordinator.has_room
         )
 
-    def _park(self, text: bytes, message: JsonValue, now: int) -> None:
+    def _park(self, text: bytes, message: JsonValue) -> None:
         if self._coordinator.is_stopping:
-            self._conversation.refuse(StoreUnavailableError("the server stops"), now, message)
+            # Not refused: who finds the connection ended sends it again, to another node.
+            self._hold(text)
             return
         if not self._coordinator.has_room:
             self._hold(text)
@@ -169,15 +187,14 @@ class LaneReceiver(MessageReceiver):
         self._parked_count += 1
         self._parked_bytes += len(text)
         self.is_behind = True
-        self._coordinator.park(
-            LaneRequest(
-                self,
-                conversation.services,
-                text,
-                message,
-                is_conditional=is_conditional(conversation.dialect_of(message), message),
-            )
+        self._newest = LaneRequest(
+            self,
+            conversation.services,
+            text,
+            message,
+            is_conditional=is_conditional(conversation.dialect_of(message), message),
         )
+        self._coordinator.park(self._newest)
 
     def _hold(self, message: bytes) -> None:
         self._held.append(message)
@@ -203,7 +220,10 @@ class LaneReceiver(MessageReceiver):
 
 
 class LaneRequest(ParkedRequest):
-    """A message of a lane that waits for the log, with the services that it was permitted."""
+    """A message of a lane that waits for the log, with the services that it was permitted.
+
+    ``pings`` came behind it, and are answered when it is.
+    """
 
     def __init__(
         self,
@@ -221,6 +241,7 @@ class LaneRequest(ParkedRequest):
         self.size = len(text)
         self.is_conditional = is_conditional
         self.tries = 0
+        self.pings: list[tuple[bytes, JsonValue]] = []
 
     @property
     def is_gone(self) -> bool:
@@ -254,7 +275,7 @@ class LaneRequest(ParkedRequest):
 
     def settled(self) -> None:
         """Let the lane go on."""
-        self._lane.settled(self.size)
+        self._lane.settled(self.size, self.pings)
 
 
 def _do_nothing() -> None:
