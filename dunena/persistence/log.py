@@ -122,7 +122,7 @@ class RefusalKind(Enum):
     CONFLICT: a condition does not hold; the changes that it was about are delivered before this is
     told. UNAVAILABLE: the log does not answer; nothing was stored. FULL: nothing was stored.
     INVALID: the log will never store it. UNKNOWN: it was sent and not answered in time; it was made
-    already or never will be.
+    already, or is made before this node can write again, or never will be.
     """
 
     CONFLICT = "conflict"
