@@ -177,7 +177,7 @@ class StoreUnavailableError(StorageFailedError):
 
 
 class OutcomeUnknownError(LimitError):
-    """The log did not answer in time: the change was made already, or never will be."""
+    """The log did not answer in time: the change was made, or is when it answers, or never."""
 
     status = 504
     code = "unknown"

@@ -103,6 +103,8 @@ class Contents:
     """All that the log has at a revision: entries with their revisions, and notes by name.
 
     ``epoch`` names the run of revisions: it is another one for another log of the same name.
+    ``removed`` are the removals of keys after ``floor``, in their order; ``floor`` is the oldest
+    revision after which none is missing, None for the present one.
     """
 
     epoch: str
@@ -110,6 +112,8 @@ class Contents:
     timestamp: int
     entries: list[Entry] = field(default_factory=list)
     notes: dict[str, Record] = field(default_factory=dict)
+    removed: list[Record] = field(default_factory=list)
+    floor: int | None = None
 
 
 class RefusalKind(Enum):
@@ -118,7 +122,7 @@ class RefusalKind(Enum):
     CONFLICT: a condition does not hold; the changes that it was about are delivered before this is
     told. UNAVAILABLE: the log does not answer; nothing was stored. FULL: nothing was stored.
     INVALID: the log will never store it. UNKNOWN: it was sent and not answered in time; it was made
-    already or never will be.
+    already, or is made before this node can write again, or never will be.
     """
 
     CONFLICT = "conflict"

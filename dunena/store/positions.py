@@ -50,12 +50,14 @@ class Positions:
 
     # --- following the store ---
 
-    def load(self, entries: Iterable[Entry], revision: int) -> None:
-        """Begin anew with entries of one revision, which is the floor from now on."""
+    def load(self, entries: Iterable[Entry], floor: int, removals: Iterable[Removal] = ()) -> None:
+        """Begin anew with entries and all removals after the floor, in their order."""
         self._order = dict.fromkeys(entries)
         self._is_ordered = True
         self._removals.clear()
-        self.floor = revision
+        self.floor = floor
+        for removal in removals:
+            self.remember(removal)
 
     def put(self, entry: Entry, replaced: Entry | None) -> None:
         """Take a new entry in, the newest of all, and the one it replaces out."""

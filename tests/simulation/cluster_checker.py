@@ -18,7 +18,6 @@ from dunena.persistence.log import LogBatch, OpKind, Record
 from dunena.server.shared.answers import PREFIX
 from dunena.sessions.session import SessionState
 from dunena.store.entry import EphemeralEntry
-from dunena.store.store import Store
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.support.loopback_log import SharedLog
 from tests.support.shared_rooms import Cluster, SharedRooms
@@ -150,8 +149,13 @@ class Checker:
     def listen(self) -> None:
         """Follow the events of each node."""
         for node in self.cluster.nodes:
-            self._listeners[node.log.node] = node.client(Dialect.DUNENA)
-            self._heard[node.log.node] = 0
+            self.listen_to(node)
+
+    def listen_to(self, node: SharedRooms) -> None:
+        """Follow the events of a node from now on, which has loaded everything."""
+        self.look()
+        self._listeners[node.log.node] = node.client(Dialect.DUNENA)
+        self._heard[node.log.node] = len(self.truth_of(node).events)
 
     def add_log(self, log: SharedLog) -> None:
         """There is another log, which nodes will follow."""
@@ -173,7 +177,8 @@ class Checker:
                 truth.seen += 1
         for node in self.cluster.nodes:
             self._expect_node(node)
-            self._expect_events(node)
+            if node.log.node in self._listeners:
+                self._expect_events(node)
 
     def _expect_node(self, node: SharedRooms) -> None:
         revision, truth = node.store.revision, self.truth_of(node)
@@ -409,11 +414,11 @@ class Watched:
             return key.startswith(self.selector["pattern"].rstrip("*"))
         return key in self.selector.get("keys", [self.selector.get("key")])
 
-    def begin(self, store: Store) -> None:
+    def begin(self, node: SharedRooms) -> None:
         """It is asked for at a node."""
         self._is_first, self.is_live, self._parts = True, False, []
-        self._must_resume = self.position is not None and store.positions.floor <= self.position[1]
-        self._floor = store.positions
+        self._log = node.log.shared
+        self._must_resume = self.position is not None and self._log.floor <= self.position[1]
 
     def disconnect(self) -> None:
         """It is not told anything any more."""
@@ -437,7 +442,7 @@ class Watched:
             raise BrokenPromiseError(f"2 monotone: {revision} after {before[1]}")
         if self._is_first and before is None and not has_reset:
             raise BrokenPromiseError("4 resume: no reset at the beginning")
-        may_resume = before is not None and self._floor.floor <= before[1]
+        may_resume = before is not None and self._log.floor <= before[1]
         if self._is_first and has_reset and self._must_resume and may_resume:
             raise BrokenPromiseError(f"4 resume: {before} was not continued")
         self.checker.figures["resumed"] += self._is_first and not has_reset

@@ -180,6 +180,7 @@ class Member:
         self._put(contents)
         self.state.revision = contents.revision
         self._compare(wanted, "loaded")
+        self._check_removed(contents, wanted)
         self._go_on()
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
@@ -324,6 +325,23 @@ class Member:
         for name, record in contents.notes.items():
             promise(record.op.key == name, "a note of another name")
             self.state.make(record)
+
+    def _check_removed(self, contents: Contents, wanted: State) -> None:
+        """Whoever has what there was at the floor, or later, can be told of all removals."""
+        floor = contents.floor
+        promise(floor is not None and floor <= contents.revision, "a floor above what was loaded")
+        assert floor is not None
+        gone = {
+            name: revision
+            for name, revision in wanted.changed.items()
+            if name[0] == "key" and name not in wanted.values and revision > floor
+        }
+        found = {name_of(record.op): record.revision for record in contents.removed}
+        promise(found == gone, f"removals after {floor}: {found}, and not {gone}")
+        revisions = [record.revision for record in contents.removed]
+        promise(revisions == sorted(revisions), "removals in another order")
+        self.history.figures["low floors"] += floor < contents.revision // 2
+        self.history.figures["loaded removals"] += bool(gone)
 
     def _compare(self, wanted: State, how: str) -> None:
         now = int((EPOCH_S + self.history.time.now_s + SKEW_S) * 1000)

@@ -40,9 +40,9 @@ class Program:
     def is_dunena(self) -> bool:
         return self.dialect is Dialect.DUNENA
 
-    def connect(self) -> None:
-        """Connect to some node, and go on with every watch."""
-        self.node = self.random.choice(self.world.cluster.nodes)
+    def connect(self, node: SharedRooms | None = None) -> None:
+        """Connect to a node, or to any, and go on with every watch."""
+        self.node = node or self.random.choice(self.world.cluster.nodes)
         self.client = self.node.client(self.dialect)
         if self.is_dunena:
             self.say("unsubscribe", channel="cache-events")
@@ -75,7 +75,7 @@ class Program:
     def watch(self, watched: Watched) -> None:
         """Begin or continue a watch."""
         since = {} if watched.position is None else {"since": watched.position_field}
-        watched.begin(self.node.store)
+        watched.begin(self.node)
         self.say("watch", **watched.selector, **since)
 
     def act(self) -> None:
@@ -271,7 +271,10 @@ class World:
         """Play the history to its end, and come to rest."""
         self.cluster.load()
         self.checker.listen()
-        for _ in range(STEPS):
+        starts = {self.random.randrange(STEPS) for _ in range(self.random.choice((0, 1, 1, 2)))}
+        for number in range(STEPS):
+            if number in starts:
+                self.start_node()
             self.step()
             self.settle()
         self.come_to_rest()
@@ -305,11 +308,23 @@ class World:
         elif choice < 0.92 and self.loses_deliveries:
             self.checker.tell_gap(node)
             log.load()
+        elif choice < 0.94:
+            log.shared.forget_removals()
         elif choice < 0.96 and self.changes_log:
             self.change_log(node)
         else:
             state = LogState.READY if log.state is LogState.STALE else LogState.STALE
             log.change_state(state)
+
+    def start_node(self) -> None:
+        """A node starts, and clients go on there."""
+        node = self.cluster.join()
+        node.log.skew_ms = self.random.randrange(-15, 16)
+        self.checker.listen_to(node)
+        for program in self.programs:
+            if self.random.random() < 0.5:
+                program.disconnect()
+                program.connect(node)
 
     def change_log(self, node: SharedRooms) -> None:
         """A node finds another log of the same name, which was made from what somebody had."""

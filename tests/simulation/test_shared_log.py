@@ -15,6 +15,7 @@ from dunena.persistence.jetstream import (
     attempts,
     catching_up,
     delivery,
+    floor,
     follower,
     headers,
     leader,
@@ -26,6 +27,7 @@ from dunena.persistence.jetstream import (
 from dunena.persistence.jetstream.attempts import CurrentProposal, ProposalDraft
 from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.clock import LogClock
+from dunena.persistence.jetstream.floor import Floor
 from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.log import JetStreamLog
@@ -53,6 +55,9 @@ def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (loading, delivery):
         monkeypatch.setattr(module, "TOMBSTONES_MS", 24_000)
         monkeypatch.setattr(module, "FREED_LATER_MS", 18_000)
+    monkeypatch.setattr(floor, "KNOWN_MS", 12_000)
+    monkeypatch.setattr(floor, "STEP_MS", 1000)
+    monkeypatch.setattr(loading, "CLAIM_MS", 3000)
 
 
 @pytest.mark.timeout(3600)
@@ -68,6 +73,8 @@ def test_every_random_history_keeps_what_the_log_promises(part: int) -> None:
 def test_histories_meet_everything() -> None:
     figures = figures_of(range(60))
     for kind in ("conflict", "unknown", "unavailable", "full", "repairs", "own in a gap"):
+        assert figures[kind] >= 10, (kind, figures)
+    for kind in ("low floors", "loaded removals"):
         assert figures[kind] >= 10, (kind, figures)
     assert figures["acknowledged"] >= 1000
 
@@ -219,6 +226,10 @@ def never_load_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leader, "AWAY_MS_MAX", 10**9)
 
 
+def forget_how_old_removals_are(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Floor, "at", lambda _self, _now: 0)
+
+
 def load_what_was_cleared(patch: pytest.MonkeyPatch) -> None:
     add_other = StreamReading._add_other
 
@@ -279,6 +290,7 @@ SABOTAGES: list[tuple[Sabotage, int]] = [
     (forget_removed_keys, 21),
     (forget_ended_notes, 124),
     (never_load_anew, 83),
+    (forget_how_old_removals_are, 104),
     (load_what_was_cleared, 4),
     (join_groups, 0),
     (lose_an_own_batch_in_a_gap, 4),

@@ -18,13 +18,14 @@ from dunena.server.shared.planning import PlanStore
 from dunena.server.shared.store import SharedStore
 from dunena.server.shared.takeover import LogTakeover
 from dunena.store.entry import Change, ChangeKind
+from dunena.store.positions import Positions
 from dunena.watches.watch_table import WatchTable
 from tests.simulation.seeds import seeds_of
 from tests.simulation.simulated_cluster import World
 
 WORLDS = int(os.environ.get("DUNENA_SIMULATION_SHARED", "300"))
 PARTS = 4
-SABOTAGED_WORLDS = 300
+SABOTAGED_WORLDS = 600
 
 Patch = pytest.MonkeyPatch
 
@@ -150,6 +151,24 @@ def without_missed_removals(patch: Patch) -> None:
     patch.setattr(SharedStore, "remember_removal", lambda *_: None)
 
 
+def without_loaded_removals(patch: Patch) -> None:
+    """A node that loads does not remember what was removed before."""
+    load = Positions.load
+    patch.setattr(
+        Positions, "load", lambda self, entries, floor, _removals: load(self, entries, floor)
+    )
+
+
+def from_now_on(patch: Patch) -> None:
+    """Watches cannot go on from before a node has loaded."""
+    load_log = SharedStore.load_log
+    patch.setattr(
+        SharedStore,
+        "load_log",
+        lambda self, contents: load_log(self, replace(contents, floor=contents.revision)),
+    )
+
+
 def answered_at_once(patch: Patch) -> None:
     """A request is answered when it is proposed."""
     take = planner.Planner.take
@@ -193,6 +212,8 @@ SABOTAGES: list[Callable[[Patch], None]] = [
     without_repair,
     without_resets,
     without_missed_removals,
+    without_loaded_removals,
+    from_now_on,
     answered_at_once,
     with_conflicts_as_answers,
 ]

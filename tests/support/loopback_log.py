@@ -37,6 +37,7 @@ class SharedLog:
         self.notes: dict[str, Record] = {}
         self.removed: dict[tuple[str, str], Record] = {}
         self.cleared: Record | None = None
+        self.floor = 0
         self.nodes: list[LoopbackLog] = []
         self._places: dict[Place, int] = {}
 
@@ -82,14 +83,22 @@ class SharedLog:
         return batch
 
     def contents(self) -> Contents:
-        """Everything at present."""
+        """Everything at present, with the removals after the floor."""
         return Contents(
             self.epoch,
             self.revision,
             self.clock(),
             [copy_of(entry) for entry in self.entries.values()],
             dict(self.notes),
+            sorted(
+                (r for r in self.removed.values() if r.revision > self.floor), key=_place_in_log
+            ),
+            self.floor,
         )
+
+    def forget_removals(self) -> None:
+        """What has been removed until now is too long ago for nodes that load."""
+        self.floor = self.revision
 
     def changes_since(self, revision: int) -> tuple[Contents, list[Record]]:
         """The newest state of what changed after a revision, and what is gone."""
@@ -116,6 +125,7 @@ class SharedLog:
         entry_id = (op.ns, op.key)
         if op.kind is OpKind.CLEAR:
             self.cleared = record
+            self.floor = self.revision
             self.entries.clear()
             self.removed.clear()
         elif op.kind is OpKind.NOTE:
@@ -366,6 +376,10 @@ def _entry_of(record: Record, now: int) -> Entry:
     return EphemeralEntry(
         op.ns, op.key, op.value, record.ends_at, record.revision, now, op.then, op.owner
     )
+
+
+def _place_in_log(record: Record) -> int:
+    return record.revision
 
 
 def _place_of(op: Op) -> Place:

@@ -40,8 +40,17 @@ class Cluster:
 
     def __init__(self, count: int = 2, limits: Limits | None = None) -> None:
         self.now = 1_700_000_000_000
+        self._limits = limits
         self.log = SharedLog(lambda: self.now)
         self.nodes = [SharedRooms(self, f"n{number}", limits) for number in range(count)]
+
+    def join(self) -> "SharedRooms":
+        """One more node starts, and has loaded everything."""
+        node = SharedRooms(self, f"n{len(self.nodes)}", self._limits)
+        self.nodes.append(node)
+        node.log.load()
+        node.run()
+        return node
 
     def load(self) -> "Cluster":
         """All nodes have loaded everything."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.delivery import Delivery
+from dunena.persistence.jetstream.floor import Floor
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import NodeTable
@@ -87,7 +88,7 @@ def test_any_message_is_read_and_the_same_way_by_who_follows_and_who_loads(
     ]
     followed, notes = follow(messages)
     newest = {message.headers["Nats-Subject"]: message for message in messages}
-    reading = StreamReading(NAMES, Places(NAMES), NodeTable(), keeps_removed=False)
+    reading = StreamReading(NAMES, Places(NAMES), NodeTable(), Floor(), is_all=True)
     for message in messages:
         if newest[message.headers["Nats-Subject"]] is message:
             reading.add(message)
@@ -101,7 +102,13 @@ def test_any_message_is_read_and_the_same_way_by_who_follows_and_who_loads(
 def follow(messages: list[Message]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """What there is for a node to which each message was delivered."""
     delivery = Delivery(
-        NAMES, "me", Places(NAMES), NodeTable(), LogClock(), lambda _sequence, _number: None
+        NAMES,
+        "me",
+        Places(NAMES),
+        NodeTable(),
+        LogClock(),
+        Floor(),
+        lambda _sequence, _number: None,
     )
     entries: dict[Any, Any] = {}
     notes: dict[str, Any] = {}

@@ -296,6 +296,24 @@ def test_what_was_changed_is_told_before_a_conflict(world: World) -> None:
     assert loser.figures.conflicts == 1
 
 
+def test_a_node_that_loads_knows_of_all_removals_though_the_log_is_quiet(world: World) -> None:
+    log, follower = world.start("n1")
+    world.run()
+    log.propose(Proposal(1, ((SET,), (Op(OpKind.REMOVE, "", "b"),))))
+    world.run(7200)
+    log.propose(Proposal(2, ((Op(OpKind.REMOVE, "", "c"), Op(OpKind.EXPIRE, "", "d")),)))
+    world.run(1200)
+    _, other = world.start("n2")
+    world.run()
+    (contents,) = other.loaded
+    old, young = (batch.groups[-1][-1].revision for batch in follower.batches)
+    assert contents.floor == old < young - 1000
+    assert [(gone.op.key, gone.op.kind) for gone in contents.removed] == [
+        ("c", OpKind.REMOVE),
+        ("d", OpKind.EXPIRE),
+    ]
+
+
 def test_a_node_that_closes_says_goodbye(world: World) -> None:
     (log, _), (other, _) = world.start("n1"), world.start("n2")
     world.run(2)

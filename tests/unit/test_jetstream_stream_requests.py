@@ -97,6 +97,9 @@ def test_an_epoch_is_of_one_stream_of_the_name() -> None:
         {"subject_delete_marker_ttl": 1},
         {"mirror": {"name": "x"}},
         {"sources": [{"name": "x"}]},
+        {"discard": "old", "max_bytes": 10},
+        {"discard": "old", "max_msgs": 10},
+        {"discard_new_per_subject": True},
     ],
 )
 def test_a_stream_that_cannot_be_a_log_is_found_out(changes: dict[str, object]) -> None:
@@ -107,7 +110,14 @@ def test_a_stream_that_cannot_be_a_log_is_found_out(changes: dict[str, object]) 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"num_replicas": 1}, {"max_bytes": 10}, {"storage": "memory"}, {"description": "mine"}],
+    [
+        {},
+        {"num_replicas": 1},
+        {"max_bytes": 10},
+        {"storage": "memory"},
+        {"description": "mine"},
+        {"discard": "old"},
+    ],
 )
 def test_what_is_the_operators_business_is_no_reason(changes: dict[str, object]) -> None:
     assert mismatch_of(as_a_server_has_it(**changes), stream_config(TERMS)) is None

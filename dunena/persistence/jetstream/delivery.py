@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.clock import LogClock
+from dunena.persistence.jetstream.floor import Floor
 from dunena.persistence.jetstream.headers import milliseconds_of
 from dunena.persistence.jetstream.loading import FREED_LATER_MS
 from dunena.persistence.jetstream.naming import SubjectNames
@@ -24,9 +25,9 @@ TakeMarker = Callable[[int, int | None], Proposal | None]
 
 
 class Delivery:
-    """Turns whole batches of messages into records; places, nodes and clock learn of them."""
+    """Turns whole batches of messages into records; nodes, places and others learn of them."""
 
-    __slots__ = ("_clock", "_names", "_node", "_nodes", "_places", "_take_marker")
+    __slots__ = ("_clock", "_floor", "_names", "_node", "_nodes", "_places", "_take_marker")
 
     def __init__(
         self,
@@ -35,8 +36,10 @@ class Delivery:
         places: Places,
         nodes: NodeTable,
         clock: LogClock,
+        floor: Floor,
         take_marker: TakeMarker,
     ) -> None:
+        self._floor = floor
         self._names = names
         self._node = node
         self._places = places
@@ -92,8 +95,10 @@ class Delivery:
         if op.kind is _CLEAR:
             self._places.clear(record.revision)
         elif op.kind is not _NOTE or not op.value:
-            due = milliseconds_of(headers[header.TIMESTAMP]) + TOMBSTONES_MS
-            self._places.forget_at(subject, record.revision, due)
+            timestamp = milliseconds_of(headers[header.TIMESTAMP])
+            self._places.forget_at(subject, record.revision, timestamp + TOMBSTONES_MS)
+            if op.kind is not _NOTE:
+                self._floor.remove(record.revision, timestamp)
         elif record.ends_at is not None:
             self._places.forget_at(subject, record.revision, record.ends_at + FREED_LATER_MS)
 

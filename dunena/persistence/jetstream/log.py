@@ -8,12 +8,13 @@ from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.channels import NodeChannels
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.delivery import Delivery, batch_of_proposal
+from dunena.persistence.jetstream.floor import Floor
 from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.health import Health
 from dunena.persistence.jetstream.leader import REQUEST_TIMEOUT_S, StreamLeader
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.naming import SubjectNames
-from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
+from dunena.persistence.jetstream.nodes import FloorClaim, NodeTable, marker_fields
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.records import TOMBSTONE_S, record_of
@@ -60,6 +61,7 @@ class JetStreamLog:
         self._places = Places(self._names)
         self._nodes = NodeTable()
         self._clock = LogClock()
+        self._floor = Floor()
         self._figures = LogFigures()
         self._flow = Flow(self._deliver_soon, self._repair_soon, self.reload)
         self._leader = StreamLeader(link, scheduler, self._requests, may_create=not terms.is_reader)
@@ -69,8 +71,9 @@ class JetStreamLog:
             self._figures, self,
         )  # fmt: skip
         self._delivery = Delivery(
-            self._names, node, self._places, self._nodes, self._clock, self._proposals.take_marker
-        )
+            self._names, node, self._places, self._nodes, self._clock, self._floor,
+            self._proposals.take_marker,
+        )  # fmt: skip
         self._reading_places = self._places
         self._reading_nodes = self._nodes
         self._follower: LogFollower | None = None
@@ -179,6 +182,13 @@ class JetStreamLog:
         """The sequence of this node's first marker, 0 if it has none."""
         return self._nodes.since_of(self._node)
 
+    @property
+    def floor(self) -> FloorClaim | None:
+        """What this node knows of removals; None before it has loaded."""
+        if not self._health.is_loaded:
+            return None
+        return FloorClaim(self._floor.at(self.confirmed_at), self.confirmed_at)
+
     def catch_up(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
         self._catch_up.catch_up(then)
@@ -202,17 +212,18 @@ class JetStreamLog:
         self._reading_places = Places(self._names)
         self._reading_nodes = NodeTable()
         return StreamReading(
-            self._names, self._reading_places, self._reading_nodes, keeps_removed=False
+            self._names, self._reading_places, self._reading_nodes, Floor(), is_all=True
         )
 
     def take_loaded(self, reading: StreamReading, facts: StreamFacts, position: int) -> None:
         """Take over everything up to a position."""
         epoch = facts.epoch(self._requests.stream)
-        contents = reading.contents(epoch, position)
+        contents = reading.everything(epoch, position, facts.timestamp)
         is_other = self._health.is_loaded and epoch != self._epoch
         self._epoch = epoch
         self._clock.take(facts.timestamp, self._scheduler.now_s())
         self._nodes.replace(self._reading_nodes)
+        self._floor.replace(reading.floor)
         marker = reading.markers.get(self._node)
         place, number = (0, None) if marker is None else _fields_of(marker)
         stored = self._proposals.take_loaded(place, number, is_other=is_other)
@@ -243,7 +254,7 @@ class JetStreamLog:
 
     def take_repaired(self, messages: list[Message], position: int) -> int:
         """Deliver the newest state of what was changed up to a position."""
-        reading = StreamReading(self._names, self._places, self._nodes, keeps_removed=True)
+        reading = StreamReading(self._names, self._places, self._nodes, self._floor, is_all=False)
         for message in messages:
             reading.add(message)
         self._clock.take(reading.newest, self._scheduler.now_s())

@@ -1,7 +1,7 @@
 """Which nodes are alive, as their markers tell; no I/O."""
 
 import json
-from typing import Final
+from typing import Final, NamedTuple
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.headers import milliseconds_of
@@ -14,13 +14,35 @@ FORGOTTEN_MS: Final = 3_600_000
 """How long a node's last sign is remembered; the stream keeps a marker for as long."""
 
 
-def marker_data(number: int | None, since: int) -> bytes:
+class FloorClaim(NamedTuple):
+    """What a node knows of removals: see `floor`. ``at`` is the log's time, Unix ms."""
+
+    place: int
+    at: int
+
+
+def marker_data(number: int | None, since: int, floor: FloorClaim | None = None) -> bytes:
     """Return the data of a marker.
 
     ``number`` is that of the proposal that it begins; None if it only says that the node is there.
     ``since`` is the sequence of the node's first marker, 0 in that one.
     """
-    return json.dumps({"proposal": number, "since": since}).encode()
+    fields: dict[str, int | None] = {"proposal": number, "since": since}
+    if floor is not None:
+        fields["floor"], fields["at"] = floor
+    return json.dumps(fields).encode()
+
+
+def marker_floor(message: Message) -> FloorClaim | None:
+    """Return what a marker says of removals; None if it says nothing that can be."""
+    try:
+        fields = json.loads(message.data)
+        floor, at = fields["floor"], fields["at"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    last = int(message.headers[header.SEQUENCE])
+    is_read = type(floor) is int and type(at) is int and 0 <= floor <= last
+    return FloorClaim(floor, at) if is_read else None
 
 
 def marker_fields(data: bytes) -> tuple[int | None, int]:

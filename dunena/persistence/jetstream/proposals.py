@@ -19,7 +19,7 @@ from dunena.persistence.jetstream.attempts import (
     meaning_of,
 )
 from dunena.persistence.jetstream.naming import SubjectNames
-from dunena.persistence.jetstream.nodes import marker_data
+from dunena.persistence.jetstream.nodes import FloorClaim, marker_data
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.records import BATCH_PREFIX, TOMBSTONE_S
 from dunena.persistence.jetstream.refusing import Refusing
@@ -47,6 +47,10 @@ class ProposalHost(SettlingHost, Protocol):
     @property
     def since(self) -> int:
         """The sequence of this node's first marker, 0 if it has none."""
+
+    @property
+    def floor(self) -> FloorClaim | None:
+        """What this node knows of removals, for its markers."""
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Tell the node of a refusal."""
@@ -225,7 +229,7 @@ class Proposals:
         marker = Message(
             self._names.written_to(self._marker),
             {header.EXPECTED: str(self.place), header.FREED_AFTER: str(TOMBSTONE_S)},
-            marker_data(number, self._host.since),
+            marker_data(number, self._host.since, self._host.floor),
         )
         self._attempts += 1
         if self.unanswered_since_s is None:

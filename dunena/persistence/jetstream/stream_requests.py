@@ -190,6 +190,14 @@ def mismatch_of(config: dict[str, Any], wanted: dict[str, object]) -> str | None
         return f"republish of the stream {wanted['name']} is {republish!r}"
     if config.get("subject_delete_marker_ttl"):
         return f"subject_delete_marker_ttl of the stream {wanted['name']} is set"
+    bounds = [name for name in ("max_bytes", "max_msgs") if (config.get(name) or 0) > 0]
+    if bounds and config.get("discard") != wanted["discard"]:
+        # What was acknowledged would be dropped when it is full, and no node told.
+        return (
+            f"discard of the stream {wanted['name']} is {config.get('discard')!r} with {bounds[0]}"
+        )
+    if config.get("discard_new_per_subject"):
+        return f"discard_new_per_subject of the stream {wanted['name']} is set"
     if config.get("mirror") or config.get("sources") or config.get("subject_transform"):
         return f"the stream {wanted['name']} takes its messages from elsewhere"
     return None

@@ -7,7 +7,7 @@ revision, value and expiry come from the records.
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from dunena.persistence.log import OpKind, Record
+from dunena.persistence.log import Contents, OpKind, Record
 from dunena.store.entry import Change, ChangeKind, Entry, EphemeralEntry, SetChange
 from dunena.store.errors import StoreFullError
 from dunena.store.history import History
@@ -35,21 +35,23 @@ class SharedStore(Store):
 
     # --- the log ---
 
-    def load_log(self, entries: Sequence[Entry], revision: int, epoch: str) -> None:
+    def load_log(self, contents: Contents) -> None:
         """Have what a log has at a revision, in place of all that was there.
 
-        Followers are told what is different. Positions before ``revision`` cannot be continued.
+        Followers are told what is different. Positions before its floor cannot be continued.
         """
+        revision, floor = contents.revision, contents.floor
         before = {(entry.ns, entry.key): entry for entry in self.entries()}
-        in_order = sorted(entries, key=_revision_of)
+        in_order = sorted(contents.entries, key=_revision_of)
         self.table.replace_all({})
         if any(isinstance(entry, EphemeralEntry) for entry in in_order):
             self.table.follow_ephemeral()
         for entry in in_order:
             self.table.put(entry)
-        self.positions.load(in_order, revision)
+        removals = map(_removal_of, contents.removed)
+        self.positions.load(in_order, revision if floor is None else floor, removals)
         self._loaded_revision += revision - self.revision
-        self.revision, self.epoch = revision, epoch
+        self.revision, self.epoch = revision, contents.epoch
         for entry in in_order:
             replaced = before.pop((entry.ns, entry.key), None)
             if replaced is None or replaced.value != entry.value:
@@ -75,10 +77,8 @@ class SharedStore(Store):
 
     def remember_removal(self, record: Record) -> None:
         """Remember that a key was removed which this node never had: it was away meanwhile."""
-        op = record.op
-        kind = ChangeKind.EXPIRED if op.kind is OpKind.EXPIRE else ChangeKind.DELETE
         self.reach(record.revision)
-        self.positions.remember(Removal(record.revision, op.ns, op.key, kind))
+        self.positions.remember(_removal_of(record))
 
     def make_group(self, records: Iterable[Record]) -> None:
         """Make stored changes, which followers are told of as a whole."""
@@ -212,6 +212,12 @@ class SharedStore(Store):
         if op.kind is not kind or op.ns != ns or op.key != key:
             raise UnplannedChangeError(f"{kind.value} {ns!r} {key!r} in place of {op}")
         return records.popleft()
+
+
+def _removal_of(record: Record) -> Removal:
+    op = record.op
+    kind = ChangeKind.EXPIRED if op.kind is OpKind.EXPIRE else ChangeKind.DELETE
+    return Removal(record.revision, op.ns, op.key, kind)
 
 
 def _revision_of(entry: Entry) -> int:

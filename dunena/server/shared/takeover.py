@@ -34,7 +34,7 @@ class LogTakeover:
         store = self._store
         is_other_run = contents.epoch != store.epoch
         with store.group():
-            store.load_log(contents.entries, contents.revision, contents.epoch)
+            store.load_log(contents)
             if is_other_run:
                 self._watches.begin_anew(now)
         if is_other_run:
