@@ -9,8 +9,8 @@ from dunena.server.http.message import Request
 from dunena.server.shared.kinds import (
     is_certain_status,
     is_conditional,
-    is_ping,
     is_conditional_request,
+    is_ping,
     may_change,
 )
 
