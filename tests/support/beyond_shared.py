@@ -11,8 +11,6 @@ _FOLDER = "there is no folder of values, and so none to edit by hand"
 _PAGES = "a decision about pages is remembered in the folder of values, and there is none"
 _SECRET = "a secret is kept in the folder of values: without one, it has to be given"
 _SESSIONS = "sessions outlive their server, to be resumed at another one: tests/cluster tries it"
-_COMES_BACK = "a message comes back by way of NATS, after the answer to a later request"
-_PAYLOAD = "a message is smaller by 2 KiB, as NATS has to carry it"
 
 _LISTED = {
     _ANSWERS: {
@@ -22,15 +20,6 @@ _LISTED = {
         "tests/client/test_python.py": (
             "test_an_operation_whose_answer_a_restart_lost_raises_no_answer_error",
         ),
-    },
-    _COMES_BACK: {
-        "tests/protocol/test_channels.py": (
-            "test_messages_reach_everyone_subscribed_from_every_interface",
-            "test_a_body_is_json_or_a_text",
-        ),
-    },
-    _PAYLOAD: {
-        "tests/protocol/test_channels.py": ("test_a_data_of_the_largest_size_is_published",),
     },
     _DISK: {
         "tests/conformance/test_concurrent_requests.py": (
