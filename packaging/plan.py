@@ -306,6 +306,11 @@ def is_stored_raw(system: str, place: str) -> bool:
     return system == "linux" and _STORED_RAW.match(place) is not None
 
 
+def is_compressed_data(place: str) -> bool:
+    """Whether a data file is compressed, which its kind would not be: text shrinks to a fourth."""
+    return place == "base_library.zip" or place.replace("\\", "/").startswith("dunena/web/")
+
+
 # --- Windows' version resource
 
 _VERSION_TEXT = """\

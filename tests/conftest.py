@@ -61,7 +61,7 @@ def pytest_collection() -> Generator[None, object, object]:
 _LONGEST_FIRST = {
     # The last of these would be one of the last of all.
     Path(__file__).parent / name
-    for name in ("simulation", "crash", "conformance", "unit/test_winekit.py")
+    for name in ("cluster", "simulation", "crash", "conformance", "unit/test_winekit.py")
 }
 """Files that take long, or folders of such; the others follow as they are called."""
 

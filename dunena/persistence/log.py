@@ -151,7 +151,8 @@ class LogStatus:
     ``stale_ms`` is how long the log has not answered, 0 if it does; ``reason`` says why, or why
     nothing is loaded yet. ``behind`` is the number of records that are known to be missing here.
     ``is_writable``: a proposal would be sent at once. ``nodes`` are the live ones, this one
-    included, the longest known first.
+    included, the longest known first. ``refusal`` is why the log, though it answers, stores no
+    change at present, as when it is full; None if it does, as far as is known.
     """
 
     state: LogState
@@ -161,6 +162,7 @@ class LogStatus:
     behind: int = 0
     reason: str | None = None
     nodes: tuple[str, ...] = ()
+    refusal: str | None = None
 
 
 @dataclass(slots=True)

@@ -527,7 +527,7 @@ class Server:
             timer_ms=lambda: time.perf_counter() * 1000,
         )
         if shared is not None:
-            shared.connect(services, tick, loop.call_soon, loop.call_later)
+            shared.connect(services, tick, loop.call_soon, loop.call_later, self.telemetry)
             self._expiry = shared.expiry
             return tick
         self._expiry = ExpiryTimer(loop, self.store, tick, self.telemetry)

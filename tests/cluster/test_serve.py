@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from dunena.persistence.jetstream.stream_requests import stream_config
+from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.wire import Message
+from tests.cluster.room import room_at, run
 from tests.e2e.processes import assert_failed, run_copy
 from tests.protocol.clients import http
 from tests.support.nats_cluster import Cluster, wait_for
@@ -75,6 +79,70 @@ def test_a_server_whose_store_is_gone_says_so_and_answers_reads(nats_server: Pat
         cluster.mend()
         wait_until_ready(server)
         wait_for(lambda: "the store answers again" in server.log, lambda: server.log)
+
+
+@pytest.mark.parametrize("hangs", ["the leader", "two others"])
+def test_an_idle_server_says_in_three_seconds_that_its_store_hangs(
+    nats_server: Path, tmp_path: Path, hangs: str
+):
+    with Cluster(nats_server, tmp_path, size=3) as cluster, node(cluster, "idle") as server:
+        wait_until_ready(server)
+        cluster.wait_until_followed("KV_idle")
+        leader = cluster.leader_of("KV_idle")
+        stopped = [one for one in cluster.servers if (one is leader) is (hangs == "the leader")]
+        for one in stopped:
+            one.suspend()
+        began_at = time.monotonic()
+        words = []
+        while not words or words[-1] != "unhealthy":
+            words.append(ask(server, "/health")["status"])
+            assert time.monotonic() - began_at < patiently(4.5), words
+        assert "degraded" in words
+        assert http(server, "GET", "/health/ready").status == 503
+        cluster.mend()
+        wait_until_ready(server)
+
+
+def limit_bytes(cluster: Cluster, bucket: str, bytes_max: int) -> None:
+    """Let the servers store no more than so many bytes of a bucket."""
+
+    async def change() -> None:
+        async with room_at(cluster.urls[0]) as room:
+            await room.connected()
+            config = stream_config(LogTerms(bucket, replicas=len(cluster.servers)))
+            subject = f"$JS.API.STREAM.UPDATE.KV_{bucket}"
+            answer = await room.ask(subject, json.dumps(config | {"max_bytes": bytes_max}).encode())
+            assert isinstance(answer, Message)
+            assert "error" not in json.loads(answer.data), answer
+
+    run(change())
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_server_whose_bucket_is_full_says_so(nats_server: Path, tmp_path: Path, size: int):
+    value = "x" * 1000
+    with Cluster(nats_server, tmp_path, size=size) as cluster, node(cluster, "full") as server:
+        wait_until_ready(server)
+        limit_bytes(cluster, "full", 20_000)
+        for number in range(100):
+            status = http(server, "PUT", f"/kv/k{number}", body=json.dumps(value)).status
+            if status == 507:
+                break
+            assert status == 201
+        assert status == 507
+        wait_until_ready(server, 503)
+        check = http(server, "GET", "/health").json["checks"]["store"]
+        assert (check["status"], check["reason"]) == ("unhealthy", "maximum bytes exceeded")
+        assert check["staleMs"] == 0
+        metrics = http(server, "GET", "/metrics").body.decode()
+        assert "dunena_storage_failing 1.0" in metrics
+        assert 'dunena_refusals_total{cause="storage"} 1.0' in metrics
+        assert ask(server, "/stats")["storage"]["failures"] == 1
+        wait_for(lambda: "changes are refused" in server.log, lambda: server.log)
+        limit_bytes(cluster, "full", 200_000)
+        wait_until_ready(server)
+        wait_for(lambda: "changes are stored again" in server.log, lambda: server.log)
+        assert http(server, "PUT", "/kv/k99", body=json.dumps(value)).status == 201
 
 
 def test_a_server_waits_for_its_store_and_says_so(nats_server: Path, tmp_path: Path):

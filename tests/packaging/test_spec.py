@@ -176,6 +176,18 @@ class TestStorage:
     def test_is_kept_data_selects_the_bundled_data(self, plan, place, kept):
         assert plan.is_kept_data(place) is kept
 
+    @pytest.mark.parametrize(
+        ("place", "compressed"),
+        [
+            ("base_library.zip", True),
+            ("dunena/web/index.html", True),
+            ("dunena\\web\\index.html", True),
+            ("dunena/native__mypyc.so", False),
+        ],
+    )
+    def test_is_compressed_data_selects_the_pages_and_the_library(self, plan, place, compressed):
+        assert plan.is_compressed_data(place) is compressed
+
     def test_is_kept_script_drops_runtime_hooks_that_are_not_needed(self, plan):
         assert plan.is_kept_script("entry")
         assert not plan.is_kept_script("pyi_rth_inspect")

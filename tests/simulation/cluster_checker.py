@@ -457,6 +457,8 @@ class Watched:
         """7: everything up to a revision was told before the reply."""
         if not self.is_live or self.position is None or self.position[0] != truth.log.epoch:
             return
+        if self.position[1] >= revision:
+            return  # all of a gap is told at once, and then the replies
         told, now = truth.at(self.position[1]).state, truth.at(revision).state
         missed = [
             key

@@ -194,9 +194,11 @@ class SimulatedCluster:
         self.skews_s = [0.0] * SERVERS
         self.max_payload = 1024 * 1024
         self.is_full = False
+        self.takes_markers = False  # when it is full, as one server does
         self.is_quiet = False
         self.leader: int | None = 0
         self.has_quorum = True
+        self.quorum_lost_s = 0.0
         self.config: dict[str, Any] | None = None
         self.replicas: list[Replica] = []
         self._config_before: dict[str, Any] = {}
@@ -263,7 +265,7 @@ class SimulatedCluster:
     def lose_quorum(self, seconds: float) -> None:
         """The leader takes messages for a while that are stored later, or never."""
         self.has_quorum = False
-        now_s = self.time.now_s
+        now_s = self.quorum_lost_s = self.time.now_s
         self.time.at(now_s + min(seconds, 1.5), lambda: self.lose_leader(seconds))
 
         def back() -> None:
@@ -330,9 +332,12 @@ class SimulatedCluster:
         elif ".PURGE." in subject:
             self._propose(Entry([], answer, purge_below=body["seq"]))
         else:
+            silent_s = 0.1 if self.has_quorum else self.time.now_s - self.quorum_lost_s
+            silence_ns = int(silent_s * 1e9)
             answer(
                 {
                     "config": self.config,
+                    "cluster": {"replicas": [{"active": silence_ns}] * (SERVERS - 1)},
                     "created": self.created,
                     "state": {"last_seq": leader.position, "last_ts": self._now_text()},
                     "ts": self._now_text(),
@@ -384,7 +389,8 @@ class SimulatedCluster:
                     last = leader.last.get(subject, 0)
                     return _error(400, 10071, f"wrong last sequence: {last}")
             own.add(message.subject)
-            if self.is_full and message.data:
+            is_marker = self.takes_markers and len(messages) == 1
+            if self.is_full and message.data and not is_marker:
                 return _error(503, 10077, "maximum bytes exceeded")
         return None
 

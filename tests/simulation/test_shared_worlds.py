@@ -90,13 +90,13 @@ def with_plans_that_stay(patch: Patch) -> None:
 
 
 def without_records(patch: Patch) -> None:
-    """A request that runs again takes the next revision of the node, and not the log's."""
+    """A request that runs again takes a revision of the node's own, and not the log's."""
     place = SharedStore.place
 
-    def place_next(store: SharedStore, revision: int) -> None:
-        place(store, store.revision + 1 if store._planned_at is not None else revision)
+    def place_before(store: SharedStore, revision: int) -> None:
+        place(store, revision if store._planned_at is None else revision - 1)
 
-    patch.setattr(SharedStore, "place", place_next)
+    patch.setattr(SharedStore, "place", place_before)
 
 
 def unconditionally(patch: Patch) -> None:

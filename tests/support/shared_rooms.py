@@ -96,7 +96,9 @@ class SharedRooms:
             clock_ms=lambda: self.log.now,
             timer_ms=lambda: float(self.now),
         )
-        self.parts.connect(self.services, self.tick, self.soon.append, self._call_later)
+        self.parts.connect(
+            self.services, self.tick, self.soon.append, self._call_later, self.telemetry
+        )
         self.coordinator = self.parts.coordinator
         loop: Any = SimpleNamespace(
             call_later=self._call_later, call_soon=self._call_soon, time=lambda: self.now / 1000

@@ -6,6 +6,7 @@ import pytest
 
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.log import PROPOSAL_BYTES_MAX, Op, OpKind, RefusalKind
+from dunena.store.limits import Limits
 from tests.support.loopback_log import SharedLog, set_
 from tests.support.shared_rooms import Cluster
 
@@ -266,6 +267,36 @@ def test_an_own_proposal_in_a_gap_is_made_and_told_with_the_rest_of_it() -> None
     assert answer["type"] == "result"
 
 
+def test_deleted_is_not_told_of_a_key_whose_changes_were_overtaken_in_a_gap() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client, asking = b.client(), b.client()
+    client.ask(set_message("k", "1"))
+    b.log.lose()
+    cluster.log.put((Op(OpKind.REMOVE, key="k"),))
+    client.say({"type": "del", "key": "k", "id": 1})
+    client.heard()
+    b.log.send()
+    b.log.repair(finds_own=True)
+    (answer,) = [m for m in client.heard() if m.get("id") == 1]
+    assert answer["type"] == "error"
+    assert answer["data"].endswith("the change may have been made")
+    assert b.store.table.find("", "k") is None
+    a.log.deliver()
+    assert a.store.revision == b.store.revision
+    # What only asks is asked again: it speaks of a moment at which nothing is missing.
+    b.log.lose()
+    asking.say({"type": "set", "key": "k", "value": 1, "ifRev": 5, "id": 2})
+    asking.heard()
+    b.log.send()
+    cluster.log.put((set_("k", b"2"),))
+    b.log.repair(finds_own=True)
+    assert [m for m in asking.heard() if m.get("id") == 2] == []
+    cluster.work()
+    (answer,) = [m for m in asking.heard() if m.get("id") == 2]
+    assert answer["data"] == f'Revision conflict: "k" is at {cluster.log.entries["", "k"].revision}'
+
+
 def test_another_log_is_told_as_a_reset() -> None:
     cluster = Cluster(1).load()
     a = cluster.nodes[0]
@@ -372,3 +403,41 @@ def test_a_watch_goes_on_at_a_node_that_never_had_what_is_gone() -> None:
     (update,) = second.heard()
     assert "reset" not in said(update)
     assert [(c["key"], c["event"]) for c in said(update)["changes"]] == [("k", "delete")]
+
+
+def test_refusals_are_counted_by_what_clients_were_told() -> None:
+    cluster = Cluster(1, Limits(entries_max=1)).load()
+    a = cluster.nodes[0]
+    client = a.client()
+    for number, kind in enumerate(
+        (RefusalKind.UNAVAILABLE, RefusalKind.FULL, RefusalKind.UNKNOWN, RefusalKind.INVALID)
+    ):
+        client.say(set_message("a", "1", id=number))
+        client.say(set_message("a", "2", id=number))
+        client.heard()
+        a.log.refuse(kind)
+        if kind is RefusalKind.INVALID:  # one of them is at fault: each is tried by itself
+            a.run()
+            a.log.refuse(kind)
+            a.run()
+            a.log.refuse(kind)
+        assert len(client.heard()) == 2
+    assert a.telemetry.storage_failures == 6
+    client.say(set_message("a", "1"))
+    client.say(set_message("b", "1", id=9))
+    cluster.work()
+    assert "full" in said(client.heard()[-1]).lower()
+    assert a.store.quota is not None
+    assert (a.store.quota.refusals, a.telemetry.storage_failures) == (1, 6)
+
+
+def test_what_a_node_does_by_itself_is_not_counted_as_refused() -> None:
+    cluster = Cluster(1).load()
+    a = cluster.nodes[0]
+    cluster.log.put((Op(OpKind.SET, "", "k", b"1", ttl_ms=1000),))
+    cluster.work()
+    cluster.pass_time(1001)
+    assert a.log.under_way is not None
+    a.log.refuse(RefusalKind.UNAVAILABLE)
+    a.run()
+    assert a.telemetry.storage_failures == 0

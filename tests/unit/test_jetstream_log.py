@@ -20,6 +20,7 @@ from dunena.persistence.log import (
     Refusal,
     RefusalKind,
 )
+from dunena.server.status.store_report import UNANSWERED_MS_MAX
 from tests.simulation.simulated_stream import (
     Faults,
     NodeTime,
@@ -178,7 +179,48 @@ def test_what_no_server_stores_is_refused_and_does_not_block(world: World) -> No
     world.cluster.is_full = False
     log.propose(Proposal(3, ((SET,),)))
     world.run()
-    assert [batch.number for batch in follower.batches] == [3]
+    assert [batch.number for batch in follower.batches if batch.number] == [3]
+
+
+@pytest.mark.parametrize("takes_markers", [False, True], ids=["three servers", "one server"])
+def test_a_full_stream_is_told_until_it_stores_again(world: World, *, takes_markers: bool) -> None:
+    world.cluster.takes_markers = takes_markers
+    log, follower = world.start("n1")
+    world.run()
+    assert log.status.refusal is None
+    world.cluster.is_full = True
+    value = Op(OpKind.SET, "", "a", b"1" * 1000)
+    log.propose(Proposal(1, ((value,),)))
+    world.run(0.1)
+    assert follower.refused[1].kind is RefusalKind.FULL
+    for _ in range(50):
+        world.run(0.5)
+        status = log.status
+        assert (status.state, status.refusal) == (LogState.READY, "maximum bytes exceeded")
+    world.cluster.is_full = False
+    world.run(2.5)
+    assert log.status.refusal is None, "nobody has to try first"
+    before = log.figures.changes
+    world.run(10)
+    assert log.figures.changes == before, "there is nothing to find out any more"
+    log.propose(Proposal(2, ((value,),)))
+    world.run()
+    assert [batch.number for batch in follower.batches if batch.number] == [2]
+
+
+def test_what_is_smaller_does_not_tell_that_a_stream_is_no_longer_full(world: World) -> None:
+    log, follower = world.start("n1")
+    world.run()
+    world.cluster.is_full = True
+    log.propose(Proposal(1, ((Op(OpKind.SET, "", "a", b"1" * 1000),),)))
+    world.run(0.1)
+    world.cluster.is_full = False
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.1)
+    assert [batch.number for batch in follower.batches if batch.number] == [2]
+    assert log.status.refusal is not None
+    world.run(2.5)
+    assert log.status.refusal is None
 
 
 def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World) -> None:
@@ -186,9 +228,9 @@ def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World
     world.run()
     world.cluster.leader = None
     log.propose(Proposal(1, ((SET,),)))
-    world.run(2)
+    world.run(1)
     assert log.status.state is LogState.READY
-    world.run(1.9)
+    world.run(2.9)
     status = log.status
     assert status.state is LogState.STALE
     assert status.stale_ms >= 3000
@@ -207,6 +249,34 @@ def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World
     log.propose(Proposal(3, ((SET,),)))
     world.run()
     assert [batch.number for batch in follower.batches] == [3]
+
+
+@pytest.mark.parametrize("quiet_s", [2.0, 2.3, 3.1, 3.7, 4.4, 5.9])
+@pytest.mark.parametrize("fault", ["no leader", "no quorum"])
+def test_an_idle_node_notices_in_three_seconds_that_its_log_is_silent(
+    world: World, fault: str, quiet_s: float
+) -> None:
+    log, _ = world.start("n1")
+    world.run(quiet_s)
+    assert log.status.state is LogState.READY
+    if fault == "no leader":
+        world.cluster.leader = None
+    else:
+        world.cluster.has_quorum = False
+        world.cluster.quorum_lost_s = world.time.now_s
+    stale_s = failing_s = 0.0
+    for tenths in range(1, 60):
+        world.run(0.1)
+        status = log.status
+        if status.state is LogState.STALE:
+            stale_s = stale_s or tenths / 10
+            failing_s = failing_s or (tenths / 10 if status.stale_ms >= UNANSWERED_MS_MAX else 0.0)
+            assert status.reason is not None
+    assert stale_s < failing_s
+    assert 2.0 <= failing_s <= 4.0
+    world.cluster.end_trouble()
+    world.run(5)
+    assert log.status.state is LogState.READY
 
 
 def test_what_was_changed_is_told_before_a_conflict(world: World) -> None:

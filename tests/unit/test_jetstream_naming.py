@@ -7,12 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dunena.persistence.jetstream.naming import SubjectNames, decode_token, encode_token
+from dunena.store.names import is_name
 
 NAMES = SubjectNames("show")
 SUBJECT = re.compile(r"[A-Za-z0-9_/=$.-]+")
 
 
-@given(st.text(), st.text())
+names = st.text(min_size=1).filter(is_name)
+
+
+@given(st.just("") | names, names)
 def test_every_key_comes_back_from_its_subject(ns: str, key: str) -> None:
     subject = NAMES.subject_of_key(ns, key)
     assert NAMES.key_of(subject) == (ns, key)
@@ -51,6 +55,13 @@ def test_a_token_has_one_text_and_a_text_one_token(token: str) -> None:
 )
 def test_subjects_are_as_documented(ns: str, key: str, subject: str) -> None:
     assert NAMES.subject_of_key(ns, key) == subject
+
+
+@pytest.mark.parametrize(
+    ("ns", "key"), [("", ""), ("", "\0"), ("\x7f", "a"), ("", "a" * 513), ("ü" * 257, "a")]
+)
+def test_what_no_client_can_name_is_no_key(ns: str, key: str) -> None:
+    assert NAMES.key_of(NAMES.subject_of_key(ns, key)) is None
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,29 @@ def test_a_marker_comes_back_from_its_data(number: int | None, since: int) -> No
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x", b"1", b"{}", b'{"proposal":"1","since":2}', b'{"proposal":1,"since":null}']
+    "data",
+    [
+        b"",
+        b"x",
+        b"1",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"proposal":"1","since":2}',
+        b'{"proposal":1,"since":null}',
+        b'{"proposal":true,"since":1}',
+        b'{"proposal":1,"since":-1}',
+        b'{"proposal":1,"since":' + b"9" * 5000 + b"}",
+    ],
 )
 def test_a_marker_of_others_says_nothing(data: bytes) -> None:
     assert marker_fields(data) == (None, 0)
+
+
+def test_no_marker_is_before_the_first_one() -> None:
+    nodes = NodeTable()
+    nodes.take("b", marker(5, 10**9, 0))
+    assert nodes.since_of("b") == 5
 
 
 def test_nodes_are_alive_for_the_lease_and_the_longest_known_comes_first() -> None:

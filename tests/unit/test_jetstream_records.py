@@ -109,6 +109,39 @@ def test_a_marker_of_the_server_is_an_expire() -> None:
     assert record_of(message, NAMES) == Record(Op(OpKind.EXPIRE, "", "a"), 7, None)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Dunena-TTL": "abc"},
+        {"Dunena-TTL": ""},
+        {"Dunena-Expires": "9" * 5000},
+        {"Dunena-TTL": "5", "Dunena-Then": "{"},
+    ],
+)
+@pytest.mark.parametrize("ours", [False, True])
+def test_what_cannot_be_read_is_left_out(
+    headers: dict[str, str], ours: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = received(headers, b"1", ours=ours)
+    assert record_of(message, NAMES) == Record(Op(OpKind.REMOVE, "", "a"), 7, None)
+    assert "The value of $KV.show.=.a in the stream is left out" in caplog.text
+
+
+def test_a_note_that_cannot_be_read_is_removed() -> None:
+    message = received({"Dunena-TTL": "abc"}, b"1", "$KV.show.=note-n")
+    assert record_of(message, NAMES) == Record(Op(OpKind.NOTE, key="n"), 7, None)
+
+
+def test_a_merge_of_others_waits_for_no_key_that_the_server_frees() -> None:
+    headers = {"Dunena-TTL": "5000", "Dunena-Then": '{"a": 1}'}
+    kept = record_of(received(headers, b"1"), NAMES)
+    freed = record_of(received({**headers, "Nats-TTL": "2"}, b"1"), NAMES)
+    assert kept is not None
+    assert freed is not None
+    assert (kept.op.then, kept.ends_at) == (b'{"a":1}', NOW + 5000)
+    assert (freed.op.then, freed.ends_at) == (None, NOW + 2000)
+
+
 def test_a_time_to_live_of_others_ends_the_key() -> None:
     record = record_of(received({"Nats-TTL": "2"}, b"1"), NAMES)
     assert record is not None

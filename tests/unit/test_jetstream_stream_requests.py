@@ -47,6 +47,24 @@ def test_facts_are_read() -> None:
     assert found == StreamFacts("2026-11-30T08:39:37.148351416Z", 17, 1_796_027_980_500, None)
 
 
+@pytest.mark.parametrize(
+    ("silences_ns", "silent_s"),
+    [
+        ([], 0.0),
+        ([900_000_000], 0.9),
+        ([9_000_000_000, 200_000_000], 0.2),
+        ([9_000_000_000, 4_500_000_000], 4.5),
+        ([1_000_000_000, 3_000_000_000, 2_000_000_000, 8_000_000_000], 2.0),
+    ],
+)
+def test_facts_tell_for_how_long_most_servers_were_silent(
+    silences_ns: list[int], silent_s: float
+) -> None:
+    found = facts(cluster={"replicas": [{"name": "n", "active": ns} for ns in silences_ns]})
+    assert isinstance(found, StreamFacts)
+    assert found.silent_s == silent_s
+
+
 def test_the_time_of_an_older_server_is_that_of_the_last_message() -> None:
     found = facts(ts=None)
     assert isinstance(found, StreamFacts)

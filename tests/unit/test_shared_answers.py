@@ -1,11 +1,14 @@
 """Answers that all nodes remember: what a note has, and what becomes of planned revisions."""
 
+import base64
 from typing import Any
 
 import orjson
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dunena.persistence.log import Op, OpKind, Record
-from dunena.server.shared.answers import PlannedAnswers, SharedAnswers
+from dunena.server.shared.answers import PlannedAnswers, SharedAnswers, name_of
 from dunena.server.shared.planning import PLANNED_REVISION
 
 ID = (b"scope", "key")
@@ -51,6 +54,38 @@ def test_later_requests_of_a_proposal_find_what_is_planned() -> None:
     assert planned.find(ID, b"digest", NOW) is not None
     planned.begin_proposal()
     assert planned.find(ID, b"digest", NOW) is None
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+data = st.fixed_dictionaries(
+    {}, optional={"rev": json, "tag": json, "data": json, "results": json, "value": json}
+)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=20),
+        json.map(orjson.dumps),
+        st.fixed_dictionaries(
+            {
+                "request": json | st.just("eA=="),
+                "count": json | st.integers(-5, 5),
+                "data": json | data,
+                "owner": json,
+            }
+        ).map(orjson.dumps),
+    )
+)
+def test_any_note_of_others_is_taken_in_or_left_out(value: bytes) -> None:
+    answers = SharedAnswers()
+    name = name_of(ID)
+    answers.take_in(Record(Op(OpKind.NOTE, key=name, value=value), 5, None), NOW)
+    if len(answers):
+        assert answers.find(ID, base64.b64decode(orjson.loads(value)["request"]), NOW) is not None
 
 
 def test_other_notes_and_those_that_cannot_be_read_are_left_out() -> None:

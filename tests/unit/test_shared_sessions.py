@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from dunena.dialects.grants import Grant, Right
-from dunena.persistence.log import Op, OpKind, RefusalKind
+from dunena.persistence.log import LogState, Op, OpKind, RefusalKind
 from dunena.server.shared.session_notes import LEASE_MS, PREFIX
 from dunena.sessions.session import SessionState
 from tests.support.shared_rooms import Cluster, LaneClient, SharedRooms
@@ -584,7 +584,10 @@ def test_a_server_that_stops_ends_the_sessions_that_nobody_can_resume() -> None:
     a.sessions.stop()
     client.leave()
     other.leave()
-    a.sessions.end_left()
+    a.log.change_state(LogState.STALE)
+    assert not a.sessions.end_left()
+    a.log.change_state(LogState.READY)
+    assert a.sessions.end_left()
     cluster.work()
     assert values(b) == {"k": "v"}
     assert len(notes(cluster)) == 1

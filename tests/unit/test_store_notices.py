@@ -73,3 +73,15 @@ def test_the_servers_that_share_a_store_are_told_when_they_change(
         "the store is shared by a1, b2",
         "the store is shared by b2",
     ]
+
+
+def test_a_store_that_stores_nothing_is_told_at_once_and_then_each_minute(
+    log: StubLog, lines: pytest.LogCaptureFixture
+) -> None:
+    notices = StoreNotices(log, 0.0)
+    for second in range(1, 130):
+        is_small = second % 10 == 9  # what is small finds room now and then
+        log.status = LogStatus(LogState.READY, refusal=None if is_small else "full")
+        notices.look(float(second))
+    refused, again = "changes are refused, nothing is stored: full", "changes are stored again"
+    assert lines.messages == [refused, again] * 3

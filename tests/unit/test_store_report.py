@@ -128,6 +128,7 @@ def test_health_is_healthy_while_the_store_answers(house: House) -> None:
         (LogStatus(LogState.STALE, stale_ms=3_600_000), 503, "unhealthy"),
         (LogStatus(LogState.STARTING), 503, "unhealthy"),
         (LogStatus(LogState.STARTING, is_connected=True), 503, "unhealthy"),
+        (LogStatus(LogState.READY, is_connected=True, refusal="full"), 503, "unhealthy"),
     ],
 )
 def test_health_and_ready_are_503_after_three_seconds_and_until_all_is_loaded(
@@ -158,6 +159,19 @@ def test_health_says_why_the_store_does_not_answer_to_who_has_rights(
     assert house.read(house.reports.ready(0)) == {"status": "failing", "reason": reason}
     assert house.read(house.reports.ready(0, NOTHING)) == {"status": "failing"}
     assert house.read(house.reports.health(0, NOTHING)) == {"status": "unhealthy"}
+
+
+def test_health_says_that_the_store_is_full(house: House, log: StubLog) -> None:
+    log.status = LogStatus(LogState.READY, is_connected=True, refusal="maximum bytes exceeded")
+    body = house.read(house.reports.health(0))
+    assert body["checks"]["store"] == {
+        "status": "unhealthy",
+        "connected": True,
+        "staleMs": 0,
+        "reason": "maximum bytes exceeded",
+    }
+    reason = "the store refuses changes: maximum bytes exceeded"
+    assert body["checks"]["storage"] == {"status": "unhealthy", "reason": reason}
 
 
 def test_stats_and_metrics_report_what_the_log_has_counted(house: House, log: StubLog) -> None:

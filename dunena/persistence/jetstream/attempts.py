@@ -99,6 +99,12 @@ class ProposalDraft:
         if self._is_guarded:
             self.conditions[names.clear] = places.of(names.clear)
 
+    @property
+    def size(self) -> int:
+        """The bytes of its names and values."""
+        bodies = sum([len(data) for _, data, _ in self._bodies])
+        return bodies + sum(map(len, self.subjects))
+
     def refusal(self, max_payload: int) -> str | None:
         """Return why no server will ever store it; None if one may."""
         if len(self._bodies) > GROUP_OPS_MAX:

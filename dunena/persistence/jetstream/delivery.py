@@ -13,6 +13,7 @@ from dunena.persistence.jetstream.places import TOMBSTONES_MS, Places
 from dunena.persistence.jetstream.records import record_of
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import LogBatch, OpKind, Proposal, Record
+from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 _SET = OpKind.SET
 _CLEAR = OpKind.CLEAR
@@ -112,7 +113,9 @@ def batch_of_proposal(
         records = []
         for op in group:
             revision += 1
-            ends_at = op.expires_at if op.ttl_ms is None else timestamp + op.ttl_ms
+            ends_at = op.expires_at
+            if op.ttl_ms is not None:
+                ends_at = min(timestamp + op.ttl_ms, EXPIRES_AT_MS_MAX)
             stored = Record(replace(op, is_conditional=False), revision, ends_at)
             records.append(found.get(revision, stored))
         groups.append(tuple(records))

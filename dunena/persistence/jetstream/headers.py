@@ -1,7 +1,10 @@
 """The headers of messages in the stream, and their times; no I/O."""
 
+import re
 from datetime import datetime
 from typing import Final
+
+from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 # Of dunena. TTL is in ms, EXPIRES Unix ms. MORE: the next message belongs to the same request.
 TTL: Final = "Dunena-TTL"
@@ -34,6 +37,15 @@ STATUS: Final = "Status"
 PENDING: Final = "Nats-Num-Pending"
 SEQUENCE_BEFORE: Final = "Nats-Last-Sequence"
 
+_DIGITS_MAX: Final = len(str(EXPIRES_AT_MS_MAX))
+_DURATION = re.compile(
+    r"\+?(?:(?:\d{1,18}\.?\d{0,18}|\.\d{1,18})(?:h|ms|m|us|µs|μs|s|ns))+", re.ASCII
+)
+_DURATION_PART = re.compile(r"([\d.]+)([a-zµμ]+)")
+_UNIT_S: Final = {
+    "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9,
+}  # fmt: skip
+
 _second = ""
 _second_ms = 0
 
@@ -52,3 +64,44 @@ def milliseconds_of(text: str) -> int:
     if len(decimals) == 3 and decimals.isdigit():
         return _second_ms + int(decimals)
     return _second_ms + int(text[20:].rstrip("Z").ljust(3, "0")[:3])
+
+
+def end_of(headers: dict[str, str], *, is_ours: bool) -> tuple[int | None, int | None, int | None]:
+    """Return ttl in ms, absolute end, and when a key's time really ends, both Unix ms.
+
+    A message of another program ends at the latest when the server frees it, which tells nobody.
+    Raises ValueError for what no node writes.
+    """
+    ttl_ms = expires_at = ends_at = None
+    if TTL in headers:
+        ttl_ms = _whole_number(headers, TTL)
+        ends_at = min(milliseconds_of(headers[TIMESTAMP]) + ttl_ms, EXPIRES_AT_MS_MAX)
+    elif EXPIRES in headers:
+        expires_at = ends_at = min(_whole_number(headers, EXPIRES), EXPIRES_AT_MS_MAX)
+    if not is_ours and FREED_AFTER in headers:
+        freed_after = _seconds_of(headers[FREED_AFTER])
+        if freed_after:
+            freed_ms = freed_after * 1000
+            freed_at = min(milliseconds_of(headers[TIMESTAMP]) + freed_ms, EXPIRES_AT_MS_MAX)
+            if ends_at is None or freed_at < ends_at:
+                return freed_ms, None, freed_at
+    return ttl_ms, expires_at, ends_at
+
+
+def _whole_number(headers: dict[str, str], name: str) -> int:
+    text = headers[name]
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise ValueError(f"{name} is {text[:40]!r}")
+    return int(text)
+
+
+def _seconds_of(text: str) -> int:
+    """Return what a server takes `FREED_AFTER` for (ADR-43), which also may be as Go writes it.
+
+    That is 0 for never. A server stores nothing that it does not understand.
+    """
+    if _DURATION.fullmatch(text):
+        parts = _DURATION_PART.findall(text)
+        return int(min(sum(float(count) * _UNIT_S[unit] for count, unit in parts), 1e12))
+    text = text.removeprefix("+")
+    return int(text[:_DIGITS_MAX]) if text.isascii() and text.isdigit() else 0

@@ -7,7 +7,7 @@ from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.wire import Link, Scheduler
 from dunena.persistence.log import LogState
 
-STALE_S: Final = 3.0
+STALE_S: Final = 1.5
 """How long a log need not answer to be taken for one that does not."""
 
 SILENT_SERVER_S: Final = 10.0
@@ -54,7 +54,10 @@ class Health:
     @property
     def reason(self) -> str | None:
         """Why the log cannot be used, for people; None if it is not known."""
-        return self._link.reason or self._leader.reason
+        reason = self._link.reason or self._leader.reason
+        if reason is None and self._proposals.unanswered_since_s is not None:
+            return "what is written is not acknowledged"
+        return reason
 
     def has_changed_connection(self) -> bool:
         """Learn of the connection; return whether it was made or lost since the last time."""

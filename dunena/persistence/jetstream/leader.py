@@ -18,6 +18,15 @@ REQUEST_TIMEOUT_S: Final = 1.0
 PAUSE_S: Final = 0.1
 """Before a request is made again that was not answered."""
 
+HEARD_S: Final = 1.0
+"""How long before it was asked in vain the leader may have fallen silent: it is asked each second.
+"""
+
+SILENT_S: Final = 2.0
+"""How long most servers must be silent to the leader to be taken for gone; each says every second
+that it is there.
+"""
+
 MISMATCH_PAUSE_S: Final = 2.0
 """Before a stream is looked at again that cannot be a log, or is not there."""
 
@@ -50,11 +59,12 @@ class StreamLeader:
 
     ``created`` is when the known stream was created; None before the first one. ``reason`` says
     why there is none that can be used, for people. ``is_missing``: there is no stream.
-    ``unanswered_since_s`` is since when the leader has not answered; None if it does.
+    ``unanswered_since_s`` is since when the leader has not answered, or has been without the
+    servers that it needs to store something; None if it does.
     """
 
     __slots__ = (
-        "_link", "_lower_since_s", "_may_create", "_requests", "_scheduler", "created",
+        "_heard_s", "_link", "_lower_since_s", "_may_create", "_requests", "_scheduler", "created",
         "is_missing", "reason", "unanswered_since_s",
     )  # fmt: skip
 
@@ -66,6 +76,7 @@ class StreamLeader:
         self._requests = requests
         self._may_create = may_create
         self._lower_since_s: float | None = None
+        self._heard_s = 0.0
         self.created: str | None = None
         self.reason: str | None = None
         self.is_missing = False
@@ -84,9 +95,17 @@ class StreamLeader:
 
     def ask(self, take: Callable[[StreamFacts | None], None]) -> Cancellable:
         """Ask for the facts; None is that there are none now."""
-        return self._link.request(
-            self._requests.info(), REQUEST_TIMEOUT_S, lambda answer: take(self._read(answer))
-        )
+        asked_s = self._scheduler.now_s()
+
+        def read(answer: Message | LinkFault) -> None:
+            take(self._read(answer, asked_s))
+
+        return self._link.request(self._requests.info(), REQUEST_TIMEOUT_S, read)
+
+    def hear(self) -> None:
+        """Learn that the stream stores something."""
+        self.unanswered_since_s = None
+        self._heard_s = self._scheduler.now_s()
 
     def make(self, then: Callable[[], None], *, without_cluster: bool = False) -> Cancellable:
         """Make the stream, and call ``then`` in any case."""
@@ -123,20 +142,23 @@ class StreamLeader:
         self._lower_since_s = None
         return Continuity.SHORTER
 
-    def _read(self, answer: Message | LinkFault) -> StreamFacts | None:
+    def _read(self, answer: Message | LinkFault, asked_s: float) -> StreamFacts | None:
         self.is_missing = False
         if isinstance(answer, LinkFault):
             if self.unanswered_since_s is None:
-                self.unanswered_since_s = self._scheduler.now_s()
+                self.unanswered_since_s = max(self._heard_s, asked_s - HEARD_S)
             self.reason = f"the stream {self._requests.stream} does not answer ({answer.value})"
             return None
-        self.unanswered_since_s = None
+        self.hear()
         facts = self._requests.read_facts(answer)
         if isinstance(facts, ApiFault):
             self.is_missing = facts.number == STREAM_NOT_FOUND
             self.reason = _reason_of(facts)
             return None
         self.reason = facts.mismatch
+        if facts.silent_s > SILENT_S:
+            self.unanswered_since_s = self._heard_s - facts.silent_s
+            self.reason = "most of the servers that keep the stream are silent"
         return facts if facts.mismatch is None else None
 
 

@@ -79,7 +79,7 @@ class JetStreamLog:
         self._timer: Cancellable | None = None
         self._is_closed = False
         self._taken_before = 0
-        self._told: tuple[LogState, tuple[str, ...], bool] | None = None
+        self._told: tuple[LogState, tuple[str, ...], bool, str | None] | None = None
         self._epoch = ""
         self.confirmed_at = 0
 
@@ -103,6 +103,7 @@ class JetStreamLog:
             self._flow.missing,
             None if state is LogState.READY else health.reason,
             self._nodes.live(self.now, self._node),
+            self._proposals.refusing.reason if state is LogState.READY else None,
         )
 
     @property
@@ -231,7 +232,7 @@ class JetStreamLog:
         batch_of = self._delivery.batch_of
         batches = [batch_of(messages, now_s) for messages in self._flow.cut()]
         if batches:
-            self._leader.unanswered_since_s = None
+            self._leader.hear()
             self.confirmed_at = max(self.confirmed_at, self._clock.newest)
             for batch in batches:
                 if batch.groups:
@@ -324,7 +325,8 @@ class JetStreamLog:
             self._taken_before = taken
             now = self.now
             last_sign = self._nodes.last_sign_of(self._node)
-            if last_sign is None or now - last_sign > SIGN_S * 1000:
+            is_due = last_sign is None or now - last_sign > SIGN_S * 1000
+            if is_due or self._proposals.refusing.reason is not None:
                 self._proposals.send_sign()
             self._places.forget_due(now)
             self._nodes.forget_old(now)
@@ -332,7 +334,7 @@ class JetStreamLog:
 
     def _tell_state(self) -> None:
         status = self.status
-        told = (status.state, status.nodes, status.is_connected)
+        told = (status.state, status.nodes, status.is_connected, status.refusal)
         if told != self._told and self._follower is not None and not self._is_closed:
             self._told = told
             self._follower.change_state()

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from dunena.store.entry import EntryId
+from dunena.store.names import is_name
 
 SUBJECT_BYTES_MAX: Final = 3500
 """Of a key or a note. A server closes a connection that sends a line of 4,096 bytes, which has the
@@ -108,7 +109,7 @@ class SubjectNames:
         return self.channels + encode_token(channel)
 
     def key_of(self, subject: str) -> EntryId | None:
-        """Return namespace and key; None if the subject is not that of a key."""
+        """Return namespace and key; None if the subject is not that of a key that can be."""
         known = self._known.get(subject)
         if known is not None:
             return known
@@ -119,6 +120,8 @@ class SubjectNames:
         key_text = decode_token(key)
         if ns_text is None or key_text is None:
             return None
+        if not is_name(key_text) or (ns_text and not is_name(ns_text)):
+            return None  # nobody could read it, or remove it
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         known = self._known[subject] = (ns_text, key_text)

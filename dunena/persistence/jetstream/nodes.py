@@ -28,9 +28,9 @@ def marker_fields(data: bytes) -> tuple[int | None, int]:
     try:
         fields = json.loads(data)
         number, since = fields["proposal"], fields["since"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None, 0
-    is_read = (number is None or isinstance(number, int)) and isinstance(since, int)
+    is_read = (number is None or type(number) is int) and type(since) is int and since >= 0
     return (number, since) if is_read else (None, 0)
 
 
@@ -57,7 +57,8 @@ class NodeTable:
         known = self._nodes.get(node)
         timestamp = milliseconds_of(headers[header.TIMESTAMP])
         # Of the last marker alone, so that all nodes have the same: also who missed the first one.
-        since = marker_fields(message.data)[1] or int(headers[header.SEQUENCE])
+        sequence = int(headers[header.SEQUENCE])
+        since = min(marker_fields(message.data)[1], sequence) or sequence
         if known is None:
             known = self._nodes[node] = _Node(since, timestamp)
         known.since = since

@@ -22,6 +22,7 @@ from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import marker_data
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.records import BATCH_PREFIX, TOMBSTONE_S
+from dunena.persistence.jetstream.refusing import Refusing
 from dunena.persistence.jetstream.settling import Settled, Settling, SettlingHost
 from dunena.persistence.jetstream.stream_requests import Stored, StreamRequests, read_stored
 from dunena.persistence.jetstream.terms import LogTerms
@@ -55,13 +56,15 @@ class Proposals:
     """One proposal at a time, and the node's markers.
 
     ``place`` is the sequence of the node's last marker that was delivered. ``is_blocked``: the log
-    has not answered in time, so nothing new is taken until it does.
+    has not answered in time, so nothing new is taken until it does. ``refusing`` tells whether it
+    answers and stores nothing.
     """
 
     __slots__ = (
         "_attempts", "_current", "_figures", "_handle", "_host", "_is_closed", "_is_pausing",
-        "_is_sign_due", "_link", "_marker", "_names", "_node", "_pauses", "_places", "_requests",
-        "_scheduler", "_sent", "_settling", "_terms", "is_blocked", "place", "unanswered_since_s",
+        "_is_sign_due", "_link", "_marker", "_names", "_node", "_pauses", "_places",
+        "_probe_size", "_requests", "_scheduler", "_sent", "_settling", "_terms",
+        "is_blocked", "place", "refusing", "unanswered_since_s",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +95,8 @@ class Proposals:
         self._sent: CurrentProposal | None = None
         """What an attempt under way is about; None if it is a marker alone."""
         self._settling = Settling(link, requests, places, self._marker, host)
+        self._probe_size = 0
+        """The bytes besides the marker of the attempt that was sent without a proposal."""
         self._is_pausing = False
         self._attempts = 0
         self._pauses = 0
@@ -99,6 +104,7 @@ class Proposals:
         self._is_closed = False
         self.place = 0
         self.is_blocked = False
+        self.refusing = Refusing()
         self.unanswered_since_s: float | None = None
 
     @property
@@ -118,6 +124,7 @@ class Proposals:
             return Refusal(RefusalKind.INVALID, reason)
         current = self._current = CurrentProposal(proposal, draft, self._scheduler.now_s())
         current.deadline = self._scheduler.call_later(self._terms.timeout_s, self._give_up)
+        self.retry()  # it need not wait for the next marker
         self._go_on()
         return None
 
@@ -128,7 +135,7 @@ class Proposals:
             self._go_on()
 
     def retry(self) -> None:
-        """Try again at once what waits for its next attempt: there is a new connection."""
+        """Try again at once what waits for its next attempt."""
         if self._is_pausing and self._handle is not None:
             self._handle.cancel()
             self._resume()
@@ -145,8 +152,10 @@ class Proposals:
         self._drop_attempt()
         current = self._current
         if current is None:
+            self.refusing.note_stored(self._probe_size)
             return None
         is_stored = number == current.number
+        self.refusing.note_stored(current.draft.size if is_stored else self._probe_size)
         if current.is_given_up or is_stored:
             self._drop_current()
             if current.is_given_up or not is_stored:
@@ -222,14 +231,18 @@ class Proposals:
         if self.unanswered_since_s is None:
             self.unanswered_since_s = self._scheduler.now_s()
         self._sent = current
-        if current is None:
-            last = marker
-        else:
-            batch = f"{BATCH_PREFIX}{self._node}-{self._attempts}"
+        self._probe_size = 0
+        batch = f"{BATCH_PREFIX}{self._node}-{self._attempts}"
+        if current is not None:
             parts, last = current.draft.messages(marker, batch, current.expected)
-            publish = self._link.publish
-            for part in parts:
-                publish(part)
+        elif self.refusing.needs_probe:
+            *parts, last = self.refusing.probe(marker, batch, self._names)
+            self._probe_size = len(last.data) + len(last.subject)
+        else:
+            parts, last = [], marker
+        publish = self._link.publish
+        for part in parts:
+            publish(part)
         self._handle = self._link.request(last, ATTEMPT_TIMEOUT_S, self._take_answer)
 
     def _drop_attempt(self) -> None:
@@ -257,7 +270,7 @@ class Proposals:
                 self._figures.retries += 1
                 self._pause(0.0)
             elif answer is LinkFault.TOO_LARGE:
-                self._take_meaning(Meaning.INVALID, "it is larger than the servers take")
+                self._take_meaning(sent, Meaning.INVALID, "it is larger than the servers take")
             else:
                 self._pause()
             return
@@ -268,7 +281,8 @@ class Proposals:
             # Its marker tells. If that is lost, it is fetched.
             self._handle = self._scheduler.call_later(DELIVERY_S, self._fetch_stored)
         else:
-            self._take_meaning(meaning_of(stored), stored.description or f"error {stored.number}")
+            reason = stored.description or f"error {stored.number}"
+            self._take_meaning(sent, meaning_of(stored), reason)
 
     def _fetch_stored(self) -> None:
         self._handle = None
@@ -287,14 +301,20 @@ class Proposals:
             self.place = 0
         self._pause()
 
-    def _take_meaning(self, meaning: Meaning, reason: str) -> None:
+    def _take_meaning(self, sent: CurrentProposal | None, meaning: Meaning, reason: str) -> None:
         current = self._current
+        if meaning in (Meaning.FULL, Meaning.UNFIT):
+            self.unanswered_since_s = None  # this is an answer
+            size = self._probe_size if sent is None else sent.draft.size
+            self.refusing.note_refusal(reason, size)
         if meaning is Meaning.CONFLICT:
             self._settle(asks=True)
         elif meaning is Meaning.PENDING:
             self._settle(asks=False)
         elif meaning is Meaning.LATER or current is None or current.is_given_up:
             self._pause()
+        elif sent is not current:
+            self._pause(0.0)  # a marker was refused, and this was not sent yet
         elif current.may_be_stored:
             self._pause()  # an attempt before it may still be stored; time tells
         else:

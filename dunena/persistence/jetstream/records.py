@@ -9,12 +9,12 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.headers import milliseconds_of
+from dunena.persistence.jetstream.headers import end_of
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import Op, OpKind, Record
 from dunena.store.entry import Entry, EphemeralEntry
-from dunena.store.values import InvalidJsonError, decode, encode
+from dunena.store.values import decode, encode
 
 TOMBSTONE_S: Final = 3600
 """How long the stream keeps what says that a key is gone, and what has ended by itself: a node that
@@ -84,7 +84,9 @@ def data_of(op: Op) -> bytes:
 def record_of(message: Message, names: SubjectNames) -> Record | None:
     """Return what a stored message says; None if it is nothing that a node makes.
 
-    Raises KeyError or ValueError if JetStream's own headers are not there.
+    What cannot be read removes what was there: all nodes say the same of a message, whether they
+    have followed or loaded it. Raises KeyError or ValueError if JetStream's own headers are not
+    there.
     """
     headers = message.headers
     subject = headers[header.SUBJECT]
@@ -96,24 +98,22 @@ def record_of(message: Message, names: SubjectNames) -> Record | None:
     if header.OPERATION in headers or header.MARKER_REASON in headers:
         is_expired = header.EXPIRED in headers or header.MARKER_REASON in headers
         return Record(Op(_EXPIRE if is_expired else _REMOVE, ns, key), revision, None)
-    value: bytes | None = message.data
-    if not headers.get(header.BATCH, "").startswith(BATCH_PREFIX):
-        value = _foreign_value(message, subject)
-        if value is None:
-            return Record(Op(_REMOVE, ns, key), revision, None)
-    ttl_ms, expires_at, ends_at = _end_of(headers)
-    then = headers.get(header.THEN)
+    value = message.data
+    is_ours = headers.get(header.BATCH, "").startswith(BATCH_PREFIX)
+    try:
+        if not is_ours:
+            value = encode(decode(value))
+        ttl_ms, expires_at, ends_at = end_of(headers, is_ours=is_ours)
+        then = None
+        if header.THEN in headers and (is_ours or header.FREED_AFTER not in headers):
+            then = encode(decode(unquote(headers[header.THEN]).encode()))
+    except ValueError as error:
+        _logger.warning("The value of %s in the stream is left out: %s", subject, error)
+        return Record(Op(_REMOVE, ns, key), revision, None)
     owner = headers.get(header.OWNER)
-    op = Op(
-        _SET,
-        ns,
-        key,
-        value or b"",
-        ttl_ms,
-        expires_at,
-        None if then is None else unquote(then).encode(),
-        None if owner is None else unquote(owner),
-    )
+    if owner is not None:
+        owner = unquote(owner)
+    op = Op(_SET, ns, key, value, ttl_ms, expires_at, then, owner)
     return Record(op, revision, ends_at)
 
 
@@ -133,34 +133,17 @@ def _own_record(
         return Record(Op(_CLEAR), revision, None)
     note = names.note_of(subject)
     if note is None:
+        if names.node_of(subject) is None:
+            _logger.warning("%s in the stream is left out: it is no key", subject)
         return None
     headers = message.headers
     if header.OPERATION in headers or header.MARKER_REASON in headers or not message.data:
         return Record(Op(_NOTE, key=note), revision, None)
-    ttl_ms, expires_at, ends_at = _end_of(headers)
+    is_ours = headers.get(header.BATCH, "").startswith(BATCH_PREFIX)
+    try:
+        ttl_ms, expires_at, ends_at = end_of(headers, is_ours=is_ours)
+    except ValueError as error:
+        _logger.warning("The note %s in the stream is left out: %s", subject, error)
+        return Record(Op(_NOTE, key=note), revision, None)
     op = Op(_NOTE, key=note, value=message.data, ttl_ms=ttl_ms, expires_at=expires_at)
     return Record(op, revision, ends_at)
-
-
-def _end_of(headers: dict[str, str]) -> tuple[int | None, int | None, int | None]:
-    """Return ttl, absolute end, and when the time really ends."""
-    if header.TTL in headers:
-        ttl_ms = int(headers[header.TTL])
-        return ttl_ms, None, milliseconds_of(headers[header.TIMESTAMP]) + ttl_ms
-    if header.EXPIRES in headers:
-        expires_at = int(headers[header.EXPIRES])
-        return None, expires_at, expires_at
-    freed_after = headers.get(header.FREED_AFTER)
-    if freed_after is not None and header.THEN not in headers and freed_after.isdigit():
-        # Of another program: the server removes it then, and tells nobody.
-        ttl_ms = int(freed_after) * 1000
-        return ttl_ms, None, milliseconds_of(headers[header.TIMESTAMP]) + ttl_ms
-    return None, None, None
-
-
-def _foreign_value(message: Message, subject: str) -> bytes | None:
-    try:
-        return encode(decode(message.data))
-    except InvalidJsonError as error:
-        _logger.warning("The value of %s in the stream is left out: %s", subject, error)
-        return None

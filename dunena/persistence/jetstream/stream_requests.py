@@ -32,13 +32,15 @@ class StreamFacts:
     """What a server said of the stream.
 
     ``created`` tells it from others of its name. ``timestamp`` is the server's time of the answer,
-    Unix ms. ``mismatch`` says why it cannot be a log; None if it can.
+    Unix ms. ``mismatch`` says why it cannot be a log; None if it can. ``silent_s`` is for how long
+    the leader has not heard of most of the servers that keep the stream, itself included.
     """
 
     created: str
     last_sequence: int
     timestamp: int
     mismatch: str | None
+    silent_s: float = 0.0
 
     def epoch(self, stream: str) -> str:
         """Return the name of its run of revisions."""
@@ -127,9 +129,17 @@ class StreamRequests:
             timestamp = milliseconds_of(body.get("ts") or state["last_ts"])
             last_sequence = int(state["last_seq"])
             mismatch = mismatch_of(body["config"], self._config)
+            silent_s = _silence_of(body.get("cluster", {}).get("replicas", []))
         except (KeyError, TypeError, ValueError):
             return _unreadable(answer)
-        return StreamFacts(created, last_sequence, timestamp, mismatch)
+        return StreamFacts(created, last_sequence, timestamp, mismatch, silent_s)
+
+
+def _silence_of(replicas: list[dict[str, Any]]) -> float:
+    """Return for how many seconds most servers were silent to the leader, which is one more."""
+    silences = sorted([int(replica["active"]) / 1e9 for replica in replicas])
+    needed = (len(replicas) + 1) // 2
+    return silences[needed - 1] if needed else 0.0
 
 
 def stream_config(terms: LogTerms) -> dict[str, object]:

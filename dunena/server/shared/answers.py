@@ -59,9 +59,10 @@ class SharedAnswers(RememberedAnswers):
             request, count = base64.b64decode(content["request"]), content["count"]
             data, owner = content["data"], content["owner"]
             _put_revisions(data, note.revision - count - PLANNED_REVISION - 1)
-        except (ValueError, KeyError, TypeError):
+            if owner is None or isinstance(owner, str):
+                super().remember((b"", note.op.key), request, data, note.revision, now, owner)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return
-        super().remember((b"", note.op.key), request, data, note.revision, now, owner)
 
 
 class PlannedAnswers(RememberedAnswers):

@@ -40,6 +40,7 @@ from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
+from dunena.telemetry import Telemetry
 
 _BUSY: Final = "others change the same keys all the time"
 _LOST: Final = "the log was lost for a moment"
@@ -64,6 +65,7 @@ class Coordinator:
         tick: Tick,
         takeover: LogTakeover,
         call_soon: Callable[[Callable[[], None]], object],
+        telemetry: Telemetry,
     ) -> None:
         self.log = log
         self.is_loaded = False
@@ -74,6 +76,7 @@ class Coordinator:
         self._tick = tick
         self._takeover = takeover
         self._call_soon = call_soon
+        self._telemetry = telemetry
         self._waiting: deque[ParkedRequest] = deque()
         self._batch: list[Planned] = []  # what is under way, as `_number`
         self._number = 0
@@ -223,8 +226,8 @@ class Coordinator:
         request.tries += 1
         if request.tries >= TRIES_MAX:
             self._waiting.popleft()
-            busy = Planned(request, error=StoreUnavailableError(_BUSY))
-            self._tick.run(self._answer_all, [busy])
+            busy = StoreUnavailableError(_BUSY)
+            self._tick.run(self._refuse_all, ([Planned(request)], busy))
 
     # --- making ---
 
@@ -262,7 +265,10 @@ class Coordinator:
         if request.is_gone or planned.error is not None:
             self._replay.make_group(records, now)
             self._answer(planned, now)
-        elif self._replay.run(planned, records, now):
+        elif self.is_repairing and planned.removes_unseen:
+            self._replay.make_group(records, now)
+            self._answer(planned, now, OutcomeUnknownError(_LOST))
+        elif not (self.is_repairing and planned.asks) and self._replay.run(planned, records, now):
             self._settle(request)
         else:
             self._waiting.appendleft(request)
@@ -283,8 +289,11 @@ class Coordinator:
         for planned in batch:
             if planned.is_certain:
                 self._run_again(planned, (), now)
-            else:
-                self._answer(planned, now, error)
+                continue
+            is_told = not (planned.request.is_own or planned.request.is_gone)
+            if is_told and planned.error is None and not isinstance(error, TooLargeError):
+                self._telemetry.storage_failures += 1
+            self._answer(planned, now, error)
 
     def _answer(self, planned: Planned, now: int, error: ClientError | None = None) -> None:
         """Answer a request with its own error, else with another one; with none nobody waits."""

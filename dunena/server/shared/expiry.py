@@ -100,7 +100,8 @@ class SharedExpiry:
         self._timer = None
         is_turn = self._coordinator.is_loaded and self._turn <= self._log.now
         # A proposal that is under way delays this one; it is not to be waited for here.
-        is_ready = self._log.status.state is LogState.READY
+        status = self._log.status
+        is_ready = status.state is LogState.READY and status.refusal is None
         if is_turn and is_ready and self.due(self._log.now):
             self._is_proposing = True
             self._coordinator.park(ExpiryRequest(self, self._plan_store))
@@ -110,6 +111,8 @@ class SharedExpiry:
 
 class ExpiryRequest(ParkedRequest):
     """The end of keys whose time has passed, as a request of the node itself."""
+
+    is_own = True
 
     def __init__(self, expiry: SharedExpiry, plan_store: PlanStore) -> None:
         self._expiry = expiry

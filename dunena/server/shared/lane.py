@@ -8,11 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from dunena.dialects.conversation import Conversation
-from dunena.dialects.errors import (
-    ClientError,
-    PositionAheadError,
-    StoreUnavailableError,
-)
+from dunena.dialects.errors import ClientError, PositionAheadError
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.server.context import Context
@@ -143,7 +139,7 @@ class LaneReceiver(MessageReceiver):
                 conversation.receive(message, now)  # which answers that
                 return
             if may_change(conversation.dialect_of(decoded), decoded):
-                self._park(message, decoded, now)
+                self._park(message, decoded)
             else:
                 conversation.receive_decoded(conversation.services, message, decoded, now)
         except PositionAheadError:
@@ -160,7 +156,7 @@ class LaneReceiver(MessageReceiver):
                 decoded = None
             dialect = self._conversation.dialect_of(decoded)
             if may_change(dialect, decoded):
-                self._park(message, decoded, self._tick.now)
+                self._park(message, decoded)
                 return
             if self._newest is not None and is_ping(dialect, decoded):
                 # Clients end each request with one: it keeps none that comes behind it waiting.
@@ -177,9 +173,10 @@ class LaneReceiver(MessageReceiver):
             and self._coordinator.has_room
         )
 
-    def _park(self, text: bytes, message: JsonValue, now: int) -> None:
+    def _park(self, text: bytes, message: JsonValue) -> None:
         if self._coordinator.is_stopping:
-            self._conversation.refuse(StoreUnavailableError("the server stops"), now, message)
+            # Not refused: who finds the connection ended sends it again, to another node.
+            self._hold(text)
             return
         if not self._coordinator.has_room:
             self._hold(text)

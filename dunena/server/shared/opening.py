@@ -30,6 +30,7 @@ from dunena.server.tick import Tick
 from dunena.store.history import History
 from dunena.store.limits import Limits
 from dunena.store.quota import quota_of
+from dunena.telemetry import Telemetry
 from dunena.watches.watch_table import WatchTable
 
 
@@ -60,6 +61,7 @@ class SharedParts:
         tick: Tick,
         call_soon: Callable[[Callable[[], None]], object],
         call_later: Callable[[float, Callable[[], None]], Timer],
+        telemetry: Telemetry,
     ) -> None:
         """Make the coordinator of a tick, and what ends keys at their time."""
         self.planning = replace(
@@ -84,6 +86,7 @@ class SharedParts:
             tick,
             LogTakeover(self.store, self.answers, self.session_table, services.watches),
             call_soon,
+            telemetry,
         )
         self.expiry = SharedExpiry(
             self.log, self.store, self.plan_store, self.coordinator, call_later
@@ -122,8 +125,8 @@ class SharedParts:
 
     async def end_sessions(self, seconds_max: float) -> None:
         """End the sessions of closed connections that nobody can resume at another node."""
-        self._sessions.end_left()
-        await self.drain(seconds_max)
+        if self._sessions.end_left():
+            await self.drain(seconds_max)
 
     async def drain(self, seconds_max: float) -> None:
         """Let no further request wait for the log, and those that do for so many seconds."""

@@ -29,6 +29,7 @@ class ParkedRequest(ABC):
     size: int = 0
     is_conditional: bool = True
     tries: int = 0
+    is_own: bool = False
 
     @property
     @abstractmethod
@@ -95,6 +96,12 @@ class Planned:
     def clears(self) -> bool:
         """Whether it removes everything."""
         return any(op.kind is OpKind.CLEAR for op in self.ops)
+
+    @property
+    def removes_unseen(self) -> bool:
+        """Whether it removes a key whatever that is then: only at its place that is known."""
+        is_removal = any(op.kind is OpKind.REMOVE for op in self.ops)
+        return is_removal and not self.request.is_conditional
 
     @property
     def asks(self) -> bool:

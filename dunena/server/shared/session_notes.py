@@ -12,8 +12,9 @@ import orjson
 
 from dunena.dialects.grants import Grant
 from dunena.persistence.log import Op, OpKind
-from dunena.sessions.limits import TIMEOUT_MS_DEFAULT
+from dunena.sessions.limits import GRACE_MS_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX
 from dunena.sessions.session import Session, SessionRequest
+from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 PREFIX: Final = "session-"
 """What the names of these notes begin with."""
@@ -96,20 +97,30 @@ def read_terms(session_id: str, value: bytes) -> SessionTerms | None:
         return None
     try:
         fields = orjson.loads(value)
+        will = str(fields["will"]).encode()
+        if will:
+            orjson.loads(will)  # it is to be read when it runs
         return SessionTerms(
             session_id,
             bytes.fromhex(fields["secret"]),
             bytes.fromhex(fields["scope"]),
             str(fields["rights"]),
             str(fields["node"]),
-            int(fields["timeout"]),
-            int(fields["grace"]),
+            _ms_in(fields["timeout"], TIMEOUT_MS_MAX),
+            _ms_in(fields["grace"], GRACE_MS_MAX),
             str(fields["name"]),
-            str(fields["will"]).encode(),
-            None if fields["lostAt"] is None else int(fields["lostAt"]),
+            will,
+            None if fields["lostAt"] is None else _ms_in(fields["lostAt"], EXPIRES_AT_MS_MAX),
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _ms_in(value: object, most: int) -> int:
+    """Return a number of ms; raise ValueError for what no node writes."""
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{value!r} ms")
+    return value
 
 
 def _encode(terms: SessionTerms) -> bytes:

@@ -57,6 +57,8 @@ class SessionKeeper(Protocol):
 class OwnRequest(ParkedRequest):
     """A request of the node itself, which nobody waits for."""
 
+    is_own = True
+
     def __init__(self, sessions: SessionKeeper) -> None:
         self._sessions = sessions
         self.size = 0

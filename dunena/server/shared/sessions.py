@@ -96,10 +96,17 @@ class SharedSessions(Sessions):
         if self._look_timer is not None:
             self._look_timer.cancel()
 
-    def end_left(self) -> None:
-        """End those that nobody can resume, after the server stopped and all connections closed."""
-        for session in self.all.ending():
+    def end_left(self) -> bool:
+        """End those that nobody can resume, after the server stopped and all connections closed.
+
+        Return whether there are any, and the log is likely to answer.
+        """
+        if not self._log_answers:
+            return False
+        left = self.all.ending()
+        for session in left:
             self._begin_end(session)
+        return bool(left)
 
     # --- the end of a session ---
 

@@ -9,7 +9,8 @@ WAITING_SECONDS = 5.0
 """Time between two lines while the values are not loaded."""
 
 STALE_SECONDS = 60.0
-"""Time between two lines while the store does not answer a server that has the values."""
+"""Time between two lines while the store does not answer a server that has the values, or stores
+nothing."""
 
 _log = logging.getLogger(__name__)
 
@@ -20,13 +21,16 @@ class StoreNotices:
     Times are those of a monotonic clock in seconds.
     """
 
-    __slots__ = ("_failing_since_s", "_last_line_s", "_log", "_nodes")
+    __slots__ = ("_failing_since_s", "_is_refusal_told", "_last_line_s", "_last_refusal_s", "_log",
+                 "_nodes")  # fmt: skip
 
     def __init__(self, log: Log, now_s: float) -> None:
         self._log = log
         self._nodes: tuple[str, ...] = ()
         self._last_line_s = now_s
         self._failing_since_s: float | None = None
+        self._last_refusal_s = now_s - STALE_SECONDS
+        self._is_refusal_told = False
 
     def look(self, now_s: float) -> None:
         """Log what is new, or has been so for long; to be called about once a second."""
@@ -45,6 +49,7 @@ class StoreNotices:
                 _log.warning(text, status.stale_ms // 1000, reason)
         elif status.state is LogState.READY:
             self._tell_ready(now_s, status.nodes)
+            self._tell_refusal(now_s, status.refusal)
 
     def _tell_ready(self, now_s: float, nodes: tuple[str, ...]) -> None:
         if self._failing_since_s is not None:
@@ -53,6 +58,17 @@ class StoreNotices:
         if nodes != self._nodes:
             self._nodes = nodes
             _log.info("the store is shared by %s", ", ".join(nodes))
+
+    def _tell_refusal(self, now_s: float, refusal: str | None) -> None:
+        """Tell that nothing is stored, but once a minute: what is small may find room between."""
+        if refusal is None:
+            if self._is_refusal_told:
+                self._is_refusal_told = False
+                _log.warning("changes are stored again")
+        elif now_s - self._last_refusal_s >= STALE_SECONDS:
+            self._last_refusal_s = now_s
+            self._is_refusal_told = True
+            _log.error("changes are refused, nothing is stored: %s", refusal)
 
     def _is_time(self, now_s: float, seconds: float) -> bool:
         """Return whether the last line was so long ago, and count one more if it was."""

@@ -40,6 +40,8 @@ class StoreReport:
             reason = "the values are not loaded yet"
         elif status.stale_ms >= UNANSWERED_MS_MAX:
             reason = f"the store has not answered for {status.stale_ms // 1000} s"
+        elif status.refusal is not None:
+            return f"the store refuses changes: {status.refusal}"
         else:
             return None
         return f"{reason}: {status.reason}" if status.reason else reason
@@ -69,8 +71,9 @@ class StoreReport:
         """Return the check of `/health`, but for its ``status``."""
         status = self._log.status
         check: dict[str, object] = {"connected": status.is_connected, "staleMs": status.stale_ms}
-        if status.reason:
-            check["reason"] = status.reason
+        reason = status.reason or status.refusal
+        if reason:
+            check["reason"] = reason
         return check
 
     @property
