@@ -81,6 +81,11 @@ STOP_SECONDS_MAX = 3.0
 SESSIONS_SECONDS_MAX = 1.0
 """Time for the ends of sessions when a node of a shared store stops; otherwise others end them."""
 
+SHARED_STOP_SECONDS = (3.5, 4.2)
+"""After how much of the stop of such a node its sessions wait no more, and its link is cut: what it
+waits for may be gone with the servers of the store.
+"""
+
 PROBE_SECONDS = 1.0
 """Time between two checks of storage, certificate, tokens and clock."""
 
@@ -266,6 +271,7 @@ class Server:
         if self._probe_timer is not None:
             self._probe_timer.cancel()
         self._context.tick.end()
+        began_at = self._loop.time()
         close_seconds_max = STOP_SECONDS_MAX
         if self._shared is not None:
             await self._shared.drain(STOP_SECONDS_MAX / 2)
@@ -273,12 +279,13 @@ class Server:
         await self._context.registry.close(close_seconds_max)
         self._context.tick.end()
         if self._shared is not None:
-            await self._shared.end_sessions(SESSIONS_SECONDS_MAX)
+            left = began_at + SHARED_STOP_SECONDS[0] - self._loop.time()
+            await self._shared.end_sessions(min(SESSIONS_SECONDS_MAX, left))
         if self._text_files is not None:
             self._text_files.show_end(self._services)
             await asyncio.to_thread(self._text_files.close)
         if self._shared is not None:
-            await self._shared.log.close()
+            await self._shared.close(began_at + SHARED_STOP_SECONDS[1])
         try:
             await asyncio.to_thread(self.engine.close)
         except StorageError as error:

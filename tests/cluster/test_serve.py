@@ -1,6 +1,7 @@
 """`dunena serve --store`, as its users start it, and the commands around it."""
 
 import json
+import socket
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,24 @@ def test_an_idle_server_says_in_three_seconds_that_its_store_hangs(
         assert http(server, "GET", "/health/ready").status == 503
         cluster.mend()
         wait_until_ready(server)
+
+
+def test_a_server_stops_in_five_seconds_while_its_store_hangs(nats_server: Path, tmp_path: Path):
+    with Cluster(nats_server, tmp_path) as cluster, node(cluster, "hung") as server:
+        wait_until_ready(server)
+        before = ask(server, "/stats")["httpRequests"]
+        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+        cluster.servers[0].suspend()
+        head = f"Host: 127.0.0.1:{server.port}\r\nContent-Length: 1\r\n\r\n1"
+        for number, client in enumerate(clients):
+            client.sendall(f"PUT /kv/k{number} HTTP/1.1\r\n{head}".encode())
+        asked = before + len(clients)
+        wait_for(lambda: ask(server, "/stats")["httpRequests"] > asked, lambda: server.log)
+        began_at = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began_at < patiently(5)
+        for client in clients:
+            client.close()
 
 
 def limit_bytes(cluster: Cluster, bucket: str, bytes_max: int) -> None:

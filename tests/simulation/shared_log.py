@@ -33,6 +33,7 @@ from tests.simulation.simulated_stream import (
     Process,
     SimulatedCluster,
     SimulatedLink,
+    Stored,
     VirtualTime,
 )
 from tests.simulation.simulated_stream import (
@@ -41,6 +42,8 @@ from tests.simulation.simulated_stream import (
 from tests.simulation.spec_model import BrokenPromiseError
 
 BUCKET = "b"
+PROBE = f"$KV.{BUCKET}.=note-probe"
+"""What a node tries to store while the stream is full."""
 NODES = 3
 TROUBLE_S = 10.0
 TIMEOUT_S = 4.0
@@ -442,8 +445,7 @@ class SharedLogHistory:
                     if op.is_conditional:
                         self._check_condition(truth, op, known)
         elif ops:
-            op_of = self.foreign[ops[0].headers["Foreign"]]
-            groups = () if op_of is None else ((op_of,),)
+            groups = self._unproposed(ops[0])
         promise(len(ops) == sum(map(len, groups)) or number is None, "half of a batch is stored")
         revision = ops[0].sequence if ops else batch.revision
         for group in groups:
@@ -456,6 +458,13 @@ class SharedLogHistory:
                 revision += 1
             batch.groups.append(tuple(records))
         truth.add(batch)
+
+    def _unproposed(self, stored: Stored) -> tuple[OpGroup, ...]:
+        """What a message says that no node has proposed."""
+        if stored.subject == PROBE:
+            return ((Op(OpKind.NOTE, key="probe"),),)
+        op_of = self.foreign[stored.headers["Foreign"]]
+        return () if op_of is None else ((op_of,),)
 
     def _check_condition(self, truth: Truth, op: Op, known: dict[Name, int]) -> None:
         name = name_of(op)

@@ -251,6 +251,36 @@ def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World
     assert [batch.number for batch in follower.batches] == [3]
 
 
+@pytest.mark.parametrize("is_reader", [False, True], ids=["writer", "reader"])
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("gone", "stream not found"), ("shape", "allow_direct")]
+)
+def test_a_stream_that_is_gone_or_unfit_is_told_as_such(
+    world: World, fault: str, reason: str, *, is_reader: bool
+) -> None:
+    world.start("n0")
+    log, _ = world.start("n1", is_reader=is_reader)
+    world.run(5)
+    assert log.status.state is LogState.READY
+    if fault == "gone":
+        world.cluster.delete()
+    else:
+        assert world.cluster.config is not None
+        world.cluster.config["allow_direct"] = False
+    world.run(4.1)
+    status = log.status
+    assert status.state is LogState.STALE
+    assert status.stale_ms >= UNANSWERED_MS_MAX
+    assert status.reason is not None
+    assert reason in status.reason
+    if fault == "gone":
+        world.cluster.make_anew()
+    else:
+        world.cluster.config = {**(world.cluster.config or {}), "allow_direct": True}
+    world.run(5)
+    assert log.status.state is LogState.READY
+
+
 @pytest.mark.parametrize("quiet_s", [2.0, 2.3, 3.1, 3.7, 4.4, 5.9])
 @pytest.mark.parametrize("fault", ["no leader", "no quorum"])
 def test_an_idle_node_notices_in_three_seconds_that_its_log_is_silent(

@@ -45,7 +45,10 @@ class Health:
     def stale_s(self) -> float:
         """How long the log has not answered, 0 if it does."""
         now_s = self._scheduler.now_s()
-        starts_s = [self._proposals.unanswered_since_s, self._leader.unanswered_since_s]
+        leader = self._leader
+        starts_s = [
+            self._proposals.unanswered_since_s, leader.unanswered_since_s, leader.unfit_since_s
+        ]  # fmt: skip
         if not self._link.is_connected:
             starts_s.append(self.disconnected_since_s)
         since_s = min((start_s for start_s in starts_s if start_s is not None), default=now_s)

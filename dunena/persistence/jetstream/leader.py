@@ -60,12 +60,13 @@ class StreamLeader:
     ``created`` is when the known stream was created; None before the first one. ``reason`` says
     why there is none that can be used, for people. ``is_missing``: there is no stream.
     ``unanswered_since_s`` is since when the leader has not answered, or has been without the
-    servers that it needs to store something; None if it does.
+    servers that it needs to store something; None if it does. ``unfit_since_s`` is since when it
+    has answered that the known stream is not there, or that it cannot be a log any more.
     """
 
     __slots__ = (
         "_heard_s", "_link", "_lower_since_s", "_may_create", "_requests", "_scheduler", "created",
-        "is_missing", "reason", "unanswered_since_s",
+        "is_missing", "reason", "unanswered_since_s", "unfit_since_s",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,7 @@ class StreamLeader:
         self.reason: str | None = None
         self.is_missing = False
         self.unanswered_since_s: float | None = None
+        self.unfit_since_s: float | None = None
 
     @property
     def may_make(self) -> bool:
@@ -151,6 +153,11 @@ class StreamLeader:
             return None
         self.hear()
         facts = self._requests.read_facts(answer)
+        is_fit = isinstance(facts, StreamFacts) and facts.mismatch is None
+        if is_fit or self.created is None:
+            self.unfit_since_s = None
+        elif self.unfit_since_s is None:
+            self.unfit_since_s = self._heard_s
         if isinstance(facts, ApiFault):
             self.is_missing = facts.number == STREAM_NOT_FOUND
             self.reason = _reason_of(facts)

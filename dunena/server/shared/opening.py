@@ -137,3 +137,11 @@ class SharedParts:
                 await idle.wait()
         except TimeoutError:
             pass
+
+    async def close(self, until_s: float) -> None:
+        """Leave the log, at the latest at a time of the loop."""
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self.log.close()
+        except TimeoutError:
+            pass
