@@ -241,9 +241,14 @@ def test_python_drops_the_oldest_messages_that_are_not_read(
     server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dunena.client.feeds.MESSAGES_PENDING_MAX", 5)
-    with dunena.sync.connect(server.url) as store, store.subscribe("chat") as messages:
+    with (
+        dunena.sync.connect(server.url) as store,
+        store.subscribe("chat") as messages,
+        store.subscribe("chat") as others,
+    ):
         for number in range(20):
             store.publish("chat", number)
+            assert next(others).data == number
         found = [next(messages) for _ in range(5)]
     assert [message.data for message in found] == [15, 16, 17, 18, 19]
     assert [message.missed for message in found] == [15, 0, 0, 0, 0]

@@ -3,6 +3,7 @@
 A name is that of a test function, whose parameters are all meant, or of a function with parameters.
 """
 
+_ANSWERS = "answers are remembered in the bucket, so that a restart of a server loses none"
 _DISK = "no disk of the server can refuse: tests/cluster tries a store that does"
 _EVICTION = "--eviction lru is refused: servers would not agree on what is unused"
 _EPOCH = "the epoch is the bucket's: revisions go on over a restart of a server"
@@ -10,20 +11,20 @@ _FOLDER = "there is no folder of values, and so none to edit by hand"
 _PAGES = "a decision about pages is remembered in the folder of values, and there is none"
 _SECRET = "a secret is kept in the folder of values: without one, it has to be given"
 _SESSIONS = "sessions outlive their server, to be resumed at another one: tests/cluster tries it"
-_COMES_BACK = "a message comes back by way of NATS, after the answer to a later request"
-_PAYLOAD = "a message is smaller by 2 KiB, as NATS has to carry it"
 
 _LISTED = {
-    _COMES_BACK: {
-        "tests/protocol/test_channels.py": (
-            "test_messages_reach_everyone_subscribed_from_every_interface",
-            "test_a_body_is_json_or_a_text",
+    _ANSWERS: {
+        "tests/client/test_operations.py": (
+            "test_a_change_is_rejected_as_unknown_if_the_server_has_restarted",
+        ),
+        "tests/client/test_python.py": (
+            "test_an_operation_whose_answer_a_restart_lost_raises_no_answer_error",
         ),
     },
-    _PAYLOAD: {
-        "tests/protocol/test_channels.py": ("test_a_data_of_the_largest_size_is_published",),
-    },
     _DISK: {
+        "tests/conformance/test_concurrent_requests.py": (
+            "test_requests_have_an_order_while_the_disk_refuses_some",
+        ),
         "tests/protocol/test_bank.py": (
             "test_the_sum_is_the_same_while_the_disk_refuses_some_transfers",
         ),
@@ -58,6 +59,18 @@ _LISTED = {
         "tests/protocol/test_watch.py": ("test_a_position_of_another_start_is_a_reset",),
     },
     _FOLDER: {
+        "tests/client/test_connection.py": (
+            "test_a_key_deleted_during_a_disconnect_is_reported_as_null",
+            "test_a_watch_continues_with_changed_values_after_a_restart",
+        ),
+        "tests/client/test_python.py": (
+            "test_a_watch_of_a_pattern_goes_on_over_a_restart_with_what_differs",
+            "test_unchanged_values_are_not_repeated_after_a_reconnect",
+        ),
+        "tests/client/test_watching.py": ("test_only_what_differs_is_told_after_a_restart",),
+        "tests/conformance/test_concurrent_requests.py": (
+            "test_requests_and_edits_of_files_have_an_order",
+        ),
         "tests/protocol/test_default_ttl.py": (
             "test_a_value_file_made_by_hand_gets_no_default_ttl",
         ),

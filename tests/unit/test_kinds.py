@@ -10,6 +10,7 @@ from dunena.server.shared.kinds import (
     is_certain_status,
     is_conditional,
     is_conditional_request,
+    is_ping,
     may_change,
 )
 
@@ -94,3 +95,20 @@ def test_which_errors_a_request_gets_whatever_is_there() -> None:
     assert is_certain_status(413, is_conditional=False)
     assert not is_certain_status(413, is_conditional=True)
     assert not is_certain_status(412, is_conditional=True)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "message", "expected"),
+    [
+        (Dialect.DUNENA, {"type": "ping", "id": 1}, True),
+        (Dialect.OBJECT_STORE, {"action": "ping"}, True),
+        (Dialect.OBJECT_STORE, {"type": "ping"}, False),
+        (Dialect.DUNENA, {"action": "ping"}, False),
+        (Dialect.DUNENA, {"type": "get", "key": "k"}, False),
+        (Dialect.AUTO, "ping", False),
+    ],
+)
+def test_a_ping_asks_for_nothing_but_an_answer(
+    dialect: Dialect, message: Any, expected: bool
+) -> None:
+    assert is_ping(dialect, message) is expected

@@ -176,7 +176,7 @@ class NatsConnection:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._send_outgoing()
                 await self._client.flush()
-        except (OSError, TimeoutError, NatsError):
+        except (OSError, RuntimeError, TimeoutError, NatsError):
             pass  # what was not sent is lost with the connection
         self._received.clear()
         await self._discard()
@@ -285,8 +285,8 @@ class NatsConnection:
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._client.close()
-        except (OSError, TimeoutError, NatsError):
-            pass  # the socket is closed already
+        except (OSError, RuntimeError, TimeoutError, NatsError):
+            pass  # the socket is closed already, of which uvloop tells by the second
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
