@@ -127,7 +127,8 @@ def test_a_page_comes_again_after_a_restart_of_the_server(
         client.send({"action": "watch", "key": "ada", "ns": "lobby"})
         while not client.receive()["update"]["changes"]:
             pass
-    assert away.run("return state.errors") == []
+    # Those of a shared store answer 503 with the reason until they have loaded it.
+    assert [e for e in away.run("return state.errors") if not e.startswith("The store is ")] == []
 
 
 def test_a_page_may_present_before_it_is_connected(
