@@ -337,8 +337,9 @@ def test_all_readers_together_let_a_bounded_number_of_messages_wait(
             if number % 100 == 0:
                 writer.heard()
         writer.heard()
-        # Without the limit it is more than 160 MiB: each place takes some 260 bytes.
-        assert memory_bytes(server) - before < 125 * MEBIBYTE
+        # Without the limit it is more than 160 MiB: each place takes some 260 bytes. With it, it
+        # was up to 131 with compiled modules, which differs between machines.
+        assert memory_bytes(server) - before < 140 * MEBIBYTE
         everything = 30 + SMALL_COUNT
         for read in (
             lambda: streams[0].event().json,
