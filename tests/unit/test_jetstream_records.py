@@ -77,6 +77,8 @@ def test_an_operation_comes_back_from_its_message(op: Op, ends_at: int | None) -
         (Op(OpKind.SET, "", "a", b"1", ttl_ms=2000), "3602"),
         (Op(OpKind.SET, "", "a", b"1", expires_at=NOW + 2001), "3603"),
         (Op(OpKind.SET, "", "a", b"1", expires_at=NOW - 5000), "3600"),
+        (Op(OpKind.SET, "", "a", b"1", ttl_ms=3_000_000_000_000), "3000003600"),
+        (Op(OpKind.SET, "", "a", b"1", ttl_ms=9_000_000_000_000), None),  # past 2**63 ns
         (Op(OpKind.SET, "", "a", b"1", ttl_ms=1, then=b"{}"), None),
         (Op(OpKind.REMOVE, "", "a"), "3600"),
         (Op(OpKind.EXPIRE, "", "a"), "3600"),

@@ -24,6 +24,11 @@ was away for less finds it there. If it did not, it would keep the value that wa
 NOTE_FREED_S: Final = 15 * 60
 """The same for a note that has ended by itself. There may be one for each request."""
 
+FREED_S_MAX: Final = 100 * 365 * 86_400
+"""What ends later is never freed by the stream: it counts in ns of 63 bits since 1970, and drops a
+message at once whose end they cannot hold.
+"""
+
 BATCH_PREFIX: Final = "dunena-"
 """Of the ids of a node's batches, which tells its messages from those of other programs."""
 
@@ -70,7 +75,9 @@ def headers_of(op: Op, now: int) -> dict[str, str]:
     elif ends_in is not None:
         # It is there to be expired by a node first. If there is none, it takes space for longer.
         more_s = NOTE_FREED_S if kind is _NOTE else TOMBSTONE_S
-        headers[header.FREED_AFTER] = str(-(-ends_in // 1000) + more_s)
+        freed_after_s = -(-ends_in // 1000) + more_s
+        if freed_after_s <= FREED_S_MAX:
+            headers[header.FREED_AFTER] = str(freed_after_s)
     if op.owner is not None:
         headers[header.OWNER] = quote(op.owner, safe=_HEADER_SAFE)
     return headers
