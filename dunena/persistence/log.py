@@ -267,6 +267,11 @@ OpenLog = Callable[[], Log]
 """Makes the log of a server that is about to start."""
 
 
+LEASE_MS = 10_000
+"""How long a node is taken to be alive after its last sign of life. After that others may end the
+sessions that it holds.
+"""
+
 GROUP_OPS_MAX = 998
 """Operations of a proposal: a batch of JetStream has 1,000 messages, and the node's own marker."""
 

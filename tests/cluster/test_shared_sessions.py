@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 import dunena
 from dunena import Session
-from dunena.server.shared.session_notes import LEASE_MS
+from dunena.persistence.log import LEASE_MS
 from tests.protocol.clients import Client, http, open_objects
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.nats_cluster import Cluster, wait_for

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from dunena.persistence.log import LogState, OpKind, Record, RefusalKind
-from dunena.server.shared.session_notes import LEASE_MS, PREFIX, id_of
+from dunena.persistence.log import LEASE_MS, LogState, OpKind, Record, RefusalKind
+from dunena.server.shared.session_notes import PREFIX, id_of
 from tests.support.shared_rooms import Cluster, LaneClient, SharedRooms
 
 NEVER: Final = 2**62

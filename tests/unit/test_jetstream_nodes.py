@@ -3,12 +3,12 @@
 import pytest
 
 from dunena.persistence.jetstream.nodes import (
-    LEASE_MS,
     NodeTable,
     marker_data,
     marker_fields,
 )
 from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.log import LEASE_MS
 
 START_MS = 1_796_025_600_000
 

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from dunena.dialects.grants import Grant, Right
-from dunena.persistence.log import LogState, Op, OpKind, RefusalKind
-from dunena.server.shared.session_notes import LEASE_MS, PREFIX
+from dunena.persistence.log import LEASE_MS, LogState, Op, OpKind, RefusalKind
+from dunena.server.shared.session_notes import PREFIX
 from dunena.sessions.session import SessionState
 from tests.support.shared_rooms import Cluster, LaneClient, SharedRooms
 

@@ -6,9 +6,7 @@ from typing import Final, NamedTuple
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.headers import milliseconds_of
 from dunena.persistence.jetstream.wire import Message
-
-LEASE_MS: Final = 10_000
-"""How long a node is taken to be alive after its last marker."""
+from dunena.persistence.log import LEASE_MS
 
 FORGOTTEN_MS: Final = 3_600_000
 """How long a node's last sign is remembered; the stream keeps a marker for as long."""

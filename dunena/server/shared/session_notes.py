@@ -11,16 +11,13 @@ from typing import Final
 import orjson
 
 from dunena.dialects.grants import Grant
-from dunena.persistence.log import Op, OpKind
+from dunena.persistence.log import LEASE_MS, Op, OpKind
 from dunena.sessions.limits import GRACE_MS_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX
 from dunena.sessions.session import Session, SessionRequest
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 PREFIX: Final = "session-"
 """What the names of these notes begin with."""
-
-LEASE_MS: Final = 10_000
-"""Time without a sign of life of a node, after which others may end the sessions that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
