@@ -48,6 +48,13 @@ from dunena.client.state import FollowedState, Selection, StateRequest, StateSou
 BEAT_SECONDS_MAX = 4.0
 """Longest time between two calls of `beat`."""
 
+BEAT_SECONDS_MIN = 0.5
+"""Shortest one, whatever timeout a session asks for.
+
+A server refuses a timeout below 2 s and the connection goes on without a session: with beats of a
+fraction of a millisecond it would count as dead before the first answer came.
+"""
+
 _BEATS_IN_TIMEOUT = 3
 """Beats in the time after which the server ends a silent connection, if a session has one."""
 
@@ -228,7 +235,7 @@ class ClientProtocol:
         timeout = None if self._session is None else self._session.timeout
         if timeout is None:
             return BEAT_SECONDS_MAX
-        return min(BEAT_SECONDS_MAX, timeout / 1000 / _BEATS_IN_TIMEOUT)
+        return max(BEAT_SECONDS_MIN, min(BEAT_SECONDS_MAX, timeout / 1000 / _BEATS_IN_TIMEOUT))
 
     def open(self) -> None:
         """Accept requests: the shell connects from now on."""

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Self
 
@@ -9,9 +10,10 @@ SECONDS_MAX = 30
 
 
 class CuttingProxy:
-    """Relays a free port to a port of this machine."""
+    """Relays a free port to a port of this machine, each piece of an answer ``delay`` s later."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, delay: float = 0.0) -> None:
+        self._delay = delay
         self._target = ("127.0.0.1", target_port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
@@ -63,6 +65,7 @@ class CuttingProxy:
     def _answer(self, server: socket.socket, peer: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(65_536):
+                time.sleep(self._delay)
                 assert self._may_answer.wait(SECONDS_MAX)
                 peer.sendall(data)
         with suppress(OSError):

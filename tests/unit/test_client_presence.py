@@ -7,7 +7,7 @@ import pytest
 
 from dunena.client.errors import RequestError
 from dunena.client.presence import Session
-from dunena.client.protocol import BEAT_SECONDS_MAX, ClientProtocol
+from dunena.client.protocol import BEAT_SECONDS_MAX, BEAT_SECONDS_MIN, ClientProtocol
 from dunena.client.requests import PendingRequest
 
 
@@ -151,6 +151,7 @@ def test_a_short_timeout_makes_the_beats_quicker():
     assert Talk(Session(grace=1000)).protocol.beat_seconds == BEAT_SECONDS_MAX
     assert Talk(Session(timeout=60_000)).protocol.beat_seconds == BEAT_SECONDS_MAX
     assert Talk(Session(timeout=3000)).protocol.beat_seconds == 1
+    assert Talk(Session(timeout=1)).protocol.beat_seconds == BEAT_SECONDS_MIN
 
 
 def test_later_calls_replace_the_fields_that_they_name():

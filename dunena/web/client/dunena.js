@@ -4,6 +4,7 @@ const HERE = import.meta.url;
 const IS_PAGE = !globalThis.process?.versions?.node; // sends no headers
 const NODE_SOCKET = "ws"; // bundlers leave it out
 const BEAT_MS = 4000; // dead after two silent beats
+const BEAT_MS_MIN = 500; // whatever timeout a session asks for
 const PAUSE_MS = 200;
 const PAUSE_MS_MAX = 5000;
 const WAITING_MAX = 10_000;
@@ -67,7 +68,7 @@ function connect(url, options = {}) {
 	const sent = new Map(); // without an answer, by id
 	const presences = new Map();
 	const listeners = new Set();
-	const beatMs = Math.min(BEAT_MS, session?.timeout / 3 || BEAT_MS);
+	const beatMs = Math.max(BEAT_MS_MIN, Math.min(BEAT_MS, session?.timeout / 3 || BEAT_MS));
 	let status, attempt, socket, timer, valueMax, epoch, secret;
 	const waiting = [];
 	let lastId = 0, failures = 0, unsent = 0, isHeard = false, isSessionDue = false;
