@@ -3,12 +3,17 @@
 Only addresses, ports and folders are others than in the files.
 """
 
+import asyncio
+import json
 import shutil
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import nats
+import nats.errors
 import pytest
 import trustme
 
@@ -23,6 +28,7 @@ PASSWORDS = {
     "NATS_ADMIN_PASSWORD": "made-up-2",
     "DUNENA_NATS_PASSWORD": "made-up-3",
     "DUNENA_READER_PASSWORD": "made-up-4",
+    "DUNENA_OWNER_PASSWORD": "made-up-5",
 }
 
 pytestmark = [
@@ -40,7 +46,7 @@ class Packaged(Machine):
         network = Loopback()
         super().__init__(network.make_place(name), folder / f"{name}.log")
         self.ports = ports
-        self.environment = {"NATS_NAME": name, **variables}
+        self.environment = {"NATS_NAME": name, "NATS_HOST": "localhost", **variables}
         own = folder / name
         shutil.copytree(FILES, own)
         self._file = own / file
@@ -72,7 +78,7 @@ def authority(tmp_path: Path) -> Path:
     folder = tmp_path / "tls"
     folder.mkdir()
     authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    certificate = authority.issue_cert("localhost")  # not for its address
     authority.cert_pem.write_to_path(folder / "authority.pem")
     certificate.private_key_pem.write_to_path(folder / "server.key")
     certificate.cert_chain_pems[0].write_to_path(folder / "server.pem")
@@ -85,7 +91,7 @@ def authority(tmp_path: Path) -> Path:
 def servers(tmp_path: Path, authority: Path) -> Iterator[list[Packaged]]:
     ports = [free_ports() for _ in range(3)]
     routes = {
-        f"NATS_ROUTE_{number}": f"nats://route:made-up-1@127.0.0.1:{own[6222]}"
+        f"NATS_ROUTE_{number}": f"nats://route:made-up-1@localhost:{own[6222]}"
         for number, own in enumerate(ports, 1)
     }
     variables = {**PASSWORDS, **routes, "NATS_TLS_KEY": str(authority.with_name("server.key"))}
@@ -114,7 +120,7 @@ def start_node(
 def test_nodes_readers_and_venues_work_with_the_files_of_the_package(
     tmp_path: Path, servers: list[Packaged], authority: Path
 ) -> None:
-    urls = [f"tls://127.0.0.1:{server.ports[4222]}" for server in servers]
+    urls = [f"tls://localhost:{server.ports[4222]}" for server in servers]
     trust = ("--store-ca", str(authority), "--bucket", "dunena")
     with ExitStack() as stack:
         node = start_node(
@@ -131,9 +137,12 @@ def test_nodes_readers_and_venues_work_with_the_files_of_the_package(
         status, text = put(reader, "a", 2)
         assert (status, "nothing was stored" in text) == (503, True), text
 
-        hub = f"tls://dunena:made-up-3@127.0.0.1:{servers[0].ports[7422]}"
+        hubs = {
+            f"NATS_HUB_{number}": f"tls://dunena:made-up-3@localhost:{server.ports[7422]}"
+            for number, server in enumerate(servers, 1)
+        }
         leaf_ports = free_ports()
-        leaf = Packaged("v1", tmp_path, "venue.conf", leaf_ports, {"NATS_HUB": hub})
+        leaf = Packaged("v1", tmp_path, "venue.conf", leaf_ports, hubs)
         stack.callback(end, leaf)
         leaf.start()
         login = ("--store-domain", "hub", "--bucket", "dunena")
@@ -146,14 +155,53 @@ def test_nodes_readers_and_venues_work_with_the_files_of_the_package(
         assert value_at(venue, "a") == 1
         assert put(venue, "b", 3)[0] == 201
         wait_until(lambda: value_at(node, "b") == 3, "what the venue wrote is here")
+
+        servers[0].kill()
+        wait_until(lambda: put(venue, "b", 4)[0] == 204, f"it goes to another\n{leaf.log}")
+        assert value_at(venue, "b") == 4
         for one in (node, reader, venue):
             assert "Traceback" not in one.log, one.log
+        for server in (*servers, leaf):
+            assert "handshake error" not in server.log, "certificates are for names, not addresses"
+
+
+def test_the_owner_of_the_bucket_may_edit_it_and_nodes_may_not(
+    tmp_path: Path, servers: list[Packaged], authority: Path
+) -> None:
+    urls = [f"tls://localhost:{server.ports[4222]}" for server in servers]
+    with ExitStack() as stack:
+        login = ("--store-user", "dunena", "--store-ca", str(authority), "--bucket", "dunena")
+        node = start_node(stack, "d1", tmp_path, urls, "DUNENA_NATS_PASSWORD", *login)
+        wait_until(lambda: node.is_ready, f"the node is ready\n{node.log}")
+        trust = ssl.create_default_context(cafile=authority)
+        assert asyncio.run(give_space(urls, trust, "owner", PASSWORDS["DUNENA_OWNER_PASSWORD"]))
+        assert not asyncio.run(give_space(urls, trust, "dunena", PASSWORDS["DUNENA_NATS_PASSWORD"]))
+
+
+async def give_space(urls: list[str], trust: ssl.SSLContext, user: str, password: str) -> bool:
+    """Whether this user may give the bucket another size, as `nats stream edit` does."""
+    size = 10_000_000
+
+    async def ignore(_error: Exception) -> None:
+        """The right that is missing is told like this, too."""
+
+    client = await nats.connect(urls, user=user, password=password, tls=trust, error_cb=ignore)
+    try:
+        found = await client.request("$JS.API.STREAM.INFO.KV_dunena", timeout=10)
+        config = json.loads(found.data)["config"] | {"max_bytes": size}
+        edit = "$JS.API.STREAM.UPDATE.KV_dunena"
+        edited = await client.request(edit, json.dumps(config).encode(), timeout=3)
+    except nats.errors.TimeoutError:
+        return False
+    finally:
+        await client.close()
+    return bool(json.loads(edited.data)["config"]["max_bytes"] == size)
 
 
 def test_the_password_of_another_is_refused(
     tmp_path: Path, servers: list[Packaged], authority: Path
 ) -> None:
-    urls = [f"tls://127.0.0.1:{server.ports[4222]}" for server in servers]
+    urls = [f"tls://localhost:{server.ports[4222]}" for server in servers]
     with ExitStack() as stack:
         node = start_node(
             stack, "d1", tmp_path, urls, "DUNENA_READER_PASSWORD",

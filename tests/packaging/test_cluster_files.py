@@ -27,6 +27,7 @@ PASSWORDS = {
     "NATS_ADMIN_PASSWORD": "made-up-2",
     "DUNENA_NATS_PASSWORD": "made-up-3",
     "DUNENA_READER_PASSWORD": "made-up-4",
+    "DUNENA_OWNER_PASSWORD": "made-up-5",
 }
 VARIABLES = {row.variable for row in rows().values()}
 FLAGS = {row.flag for row in rows().values()}
@@ -65,8 +66,8 @@ class TestNats:
     def environment(self, tmp_path: Path) -> dict[str, str]:
         routes = {f"NATS_ROUTE_{n}": f"nats://route:made-up-1@nats-{n}:6222" for n in (1, 2, 3)}
         key = {"NATS_TLS_KEY": str(tmp_path / "server.key")}
-        hub = {"NATS_HUB": "tls://dunena:made-up-3@hub:7422"}
-        return {"NATS_NAME": "nats-1", **PASSWORDS, **routes, **key, **hub}
+        hub = {f"NATS_HUB_{n}": f"tls://dunena:made-up-3@nats-{n}:7422" for n in (1, 2, 3)}
+        return {"NATS_NAME": "nats-1", "NATS_HOST": "nats-1", **PASSWORDS, **routes, **key, **hub}
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -110,9 +111,8 @@ class TestNats:
         used = {name for text in texts for name in re.findall(r"(?<![\"\w])\$([A-Z_1-9]+)", text)}
         used -= {"KV", "JS"}
         explained = " ".join(line for text in texts for line in text.splitlines() if "#" in line)
-        explained = explained.replace(
-            "NATS_ROUTE_1, _2, _3", "NATS_ROUTE_1 NATS_ROUTE_2 NATS_ROUTE_3"
-        )
+        for name in ("NATS_ROUTE", "NATS_HUB"):
+            explained = explained.replace(f"{name}_1, _2, _3", f"{name}_1 {name}_2 {name}_3")
         assert len(used) > 8
         assert [name for name in used if name not in explained] == []
 
@@ -140,7 +140,7 @@ class TestCompose:
         routes = {f"NATS_ROUTE_{number}" for number in (1, 2, 3)}
         for number in (1, 2, 3):
             environment = services[f"nats-{number}"]["environment"]
-            assert set(environment) == {"NATS_NAME", *routes, *PASSWORDS}
+            assert set(environment) == {"NATS_NAME", "NATS_HOST", *routes, *PASSWORDS}
             assert environment["NATS_NAME"] == f"nats-{number}"
 
     def test_the_example_names_every_secret(self) -> None:

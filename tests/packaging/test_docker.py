@@ -65,8 +65,8 @@ class TestDockerfile:
 
 
 class TestHealth:
-    def ask(self, **environment):
-        command = [sys.executable, "-I", FOLDER / "health.py"]
+    def ask(self, *words, **environment):
+        command = [sys.executable, "-I", FOLDER / "health.py", *words]
         # Without this one Windows has no sockets.
         environment |= {"SYSTEMROOT": os.environ.get("SYSTEMROOT", "")}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -76,7 +76,13 @@ class TestHealth:
     def test_the_health_check_tells_a_running_server_from_a_stopped_one(self, tmp_path):
         with ServerProcess(tmp_path / "values") as server:
             assert self.ask(DUNENA_PORT=str(server.port)) == 0
+            assert self.ask("ready", DUNENA_PORT=str(server.port)) == 0
         assert self.ask(DUNENA_PORT=str(server.port)) == 1
+
+    def test_the_health_check_asks_whether_a_node_is_ready_if_it_is_told_to(self):
+        with ServerProcess(None, "--store", "nats://127.0.0.1:9", "--bucket", "show") as server:
+            assert self.ask(DUNENA_PORT=str(server.port)) == 0
+            assert self.ask("ready", DUNENA_PORT=str(server.port)) == 1
 
     def test_the_health_check_needs_no_token_and_ignores_proxies(self, tmp_path):
         token = {"DUNENA_AUTH_TOKEN": "secret"}

@@ -38,10 +38,13 @@ http {{
 class NginxProxy:
     """nginx on a free port, passing what is below /store/ on to the server at ``port``.
 
-    It works in ``folder``. At the end of a `with` it is stopped.
+    It works in ``folder``. At the end of a `with` it is stopped. ``parts`` are those of another
+    configuration than that of the recipe: what stands in the block `http`, and in `server`.
     """
 
-    def __init__(self, program: Path, port: int, folder: Path) -> None:
+    def __init__(
+        self, program: Path, port: int, folder: Path, parts: tuple[str, str] | None = None
+    ) -> None:
         # It takes the socket over, as from an nginx that it replaces: the port is the system's
         # choice, and who connects before nginx is up waits in the queue.
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -51,7 +54,9 @@ class NginxProxy:
         self._program = program
         self._folder = folder
         folder.mkdir(exist_ok=True)
-        (folder / "nginx.conf").write_text(_configuration(self.port, port), "utf-8")
+        http, server = parts or _recipe(port)
+        text = _SURROUNDINGS.format(http=http, server=server, port=self.port)
+        (folder / "nginx.conf").write_text(text, "utf-8")
 
     def __enter__(self) -> Self:
         descriptor = self._listener.fileno()
@@ -73,9 +78,8 @@ class NginxProxy:
         assert self._process.wait(SECONDS_MAX) == 0
 
 
-def _configuration(port: int, server_port: int) -> str:
+def _recipe(port: int) -> tuple[str, str]:
     http, server = blocks(RECIPE, "nginx")
     written = "127.0.0.1:3000/"
     assert server.count(written) == 1
-    server = server.replace(written, f"127.0.0.1:{server_port}/")
-    return _SURROUNDINGS.format(http=http, server=server, port=port)
+    return http, server.replace(written, f"127.0.0.1:{port}/")
