@@ -206,6 +206,7 @@ class TestHelm:
         *("--set", "store.authoritySecret=nats-ca", "--set", "store.domain=hub"),
         *("--set", "store.readOnly=true", "--set", "tokenSecret=tokens"),
         *("--set-string", "settings.DUNENA_MAX_ENTRIES=40000"),
+        *("--set", "filesSecret=files"),
         *("--set", "tolerations[0].key=a", "--set", "nodeSelector.b=c"),
     )
 
@@ -236,7 +237,7 @@ class TestHelm:
 
     def test_pods_have_secrets_and_no_other_volumes(self, render: Any) -> None:
         pod = render(*self.ALL)["Deployment"]["spec"]["template"]["spec"]
-        assert [set(volume) - {"name"} for volume in pod["volumes"]] == [{"secret"}, {"secret"}]
+        assert [set(volume) - {"name"} for volume in pod["volumes"]] == [{"secret"}] * 3
         mounts = pod["containers"][0]["volumeMounts"]
         assert {one["name"] for one in mounts} == {one["name"] for one in pod["volumes"]}
         assert pod["securityContext"]["runAsUser"] == 10001, "as in the image"
