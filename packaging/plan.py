@@ -251,6 +251,10 @@ def is_kept_script(name: str) -> bool:
     return name not in _DROPPED_HOOKS
 
 
+DATA_FOLDERS = ("web", "templates")
+"""Folders of the package whose files are data: the test page with the client, and the templates."""
+
+
 def is_kept_data(place: str) -> bool:
     """Whether a data file is wanted.
 
@@ -308,7 +312,8 @@ def is_stored_raw(system: str, place: str) -> bool:
 
 def is_compressed_data(place: str) -> bool:
     """Whether a data file is compressed, which its kind would not be: text shrinks to a fourth."""
-    return place == "base_library.zip" or place.replace("\\", "/").startswith("dunena/web/")
+    folders = tuple(f"dunena/{folder}/" for folder in DATA_FOLDERS)
+    return place == "base_library.zip" or place.replace("\\", "/").startswith(folders)
 
 
 # --- Windows' version resource

@@ -1,11 +1,8 @@
 """The text that `dunena serve` prints when the server has started."""
 
-import os
 from pathlib import Path
-from urllib.parse import quote
 
 from dunena import __version__
-from dunena.server.static.request_path import INDEX, is_plain_name
 from dunena.settings import Settings
 
 
@@ -31,7 +28,7 @@ def banner(
         f"  WebSocket   {url.replace('http', 'ws', 1)}/ws",
         f"  HTTP        {url}/kv/<key>",
         *_get_writes(settings, url, get_secret),
-        *([f"  Your pages  {shown_pages(url, settings.www)}"] if settings.www else []),
+        *([f"  Your pages  {url}/www/"] if settings.www else []),
         f"  Listens on  {', '.join(addresses)}",
         f"  Data        {_shown_data(settings, entries)}",
         *_first_key(settings.cache_dir, entries),
@@ -57,21 +54,6 @@ def _get_writes(settings: Settings, url: str, get_secret: str | None) -> list[st
         return []
     secret = "<secret>" if get_secret is None else get_secret
     return [f"  GET writes  {url}/do/{secret}/set/<key>?value=1"]
-
-
-def shown_pages(url: str, folder: Path) -> str:
-    """Return the URL of the first page in ``folder``; if it has no page, the folder's path."""
-    try:
-        names = {entry.name for entry in os.scandir(folder) if entry.is_file()}
-    except OSError:  # the answer to each request says why
-        names = set()
-    if INDEX in names:
-        return f"{url}/www/"
-    pages = sorted(name for name in names if name.endswith(".html") and is_plain_name(name))
-    if not pages:
-        return f"{folder}, below /www/"
-    more = f" (and {len(pages) - 1} more)" if len(pages) > 1 else ""
-    return f"{url}/www/{quote(pages[0])}{more}"
 
 
 def _shown_data(settings: Settings, entries: int | None) -> str:

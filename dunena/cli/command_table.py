@@ -33,6 +33,7 @@ MODULES = {
     "import": "import_",
     "bench": "bench",
     "cert": "cert",
+    "new": "new",
     "check": "check",
     "doctor": "doctor",
     "open": "open",

@@ -43,14 +43,28 @@ def own_pages(base: Path | None = None) -> Path | None:
     When run from source or pip, return None: the current folder may be anything, and its content is
     not published unless the user asks for it.
     """
-    if base is None and not getattr(sys, "frozen", False):
+    if base is None and not _is_frozen():
         return None
     folder = (base or _base()) / PAGES_NAME
     return folder if folder.is_dir() else None
 
 
+def expected_pages() -> Path:
+    """Return where a folder of pages is made: beside the executable, or in the current folder."""
+    return (_base() if _is_frozen() else Path()) / PAGES_NAME
+
+
+def is_served_by_itself(pages: Path) -> bool:
+    """Return whether `dunena serve` shows this folder without being told to."""
+    return _is_frozen() and pages == expected_pages()
+
+
+def _is_frozen() -> bool:
+    return bool(getattr(sys, "frozen", False))
+
+
 def _base() -> Path:
-    if getattr(sys, "frozen", False):
+    if _is_frozen():
         return Path(sys.executable).resolve().parent
     return Path.cwd()
 

@@ -226,7 +226,7 @@ class Handlers:
         """Answer with a file of the user's folder of pages, which a worker thread reads."""
         request_path = parse_request_path(request.path.removeprefix("/www/"))
         if request_path is None:
-            return Response.error(404, "Not found")
+            return www.missing(request)
         headers = self._admission.framing_headers()
         return Response(200, headers=headers, later=partial(www.prepare, request, request_path))
 

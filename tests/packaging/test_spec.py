@@ -164,6 +164,7 @@ class TestStorage:
         ("place", "kept"),
         [
             ("dunena/web/index.html", True),
+            ("dunena/templates/poll/vote.html", True),
             ("dunena/web/lib/dom.js", True),
             ("dunena/web/client/dunena.js", True),
             ("dunena/web/client/dunena.d.ts", True),
@@ -181,6 +182,7 @@ class TestStorage:
         [
             ("base_library.zip", True),
             ("dunena/web/index.html", True),
+            ("dunena/templates/poll/vote.html", True),
             ("dunena\\web\\index.html", True),
             ("dunena/native__mypyc.so", False),
         ],

@@ -1,6 +1,7 @@
 """The folder of pages at /www/: which files are served, and that no other file is."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ HIDDEN = b"hidden in the folder"
 BIG = bytes(range(256)) * 8192  # 2 MiB: many pieces
 
 Site = tuple[ServerProcess, Path]
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 LOG_SECONDS_MAX = 20
 
@@ -343,9 +346,50 @@ def test_a_path_that_leaves_the_folder_is_not_served(site: Site, path: str) -> N
     assert set(reply.json) == {"error", "code"}
 
 
-def test_a_folder_is_never_listed(site: Site) -> None:
+def test_a_folder_below_is_never_listed(site: Site) -> None:
     assert get(site, "/www/empty").headers["location"] == "./empty/"
     assert get(site, "/www/empty/").status == 404
+    assert get(site, "/www/empty/", Accept="text/html").status == 404
+
+
+def test_a_browser_gets_a_list_of_the_pages_if_there_is_no_index(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    pages = tmp_path / "pages"
+    for name in ("b.html", "score/a & 'b'.html", "score/x/deep.htm", ".git/no.html", "notes.txt"):
+        (pages / name).parent.mkdir(parents=True, exist_ok=True)
+        (pages / name).write_text("a page", encoding="utf-8")
+    link(pages / "out", tmp_path)
+    server = start_server("--www", str(pages))
+    reply = http(server, "GET", "/www/", headers=BROWSER)
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert reply.headers["content-security-policy"].startswith("frame-ancestors")
+    assert re.findall(r'<li><a href="(.*?)">(.*?)</a>', reply.body.decode()) == [
+        ("b.html", "b.html"),
+        ("score/a%20%26%20%27b%27.html", "score/a &amp; &#x27;b&#x27;.html"),
+        ("score/x/deep.htm", "score/x/deep.htm"),
+    ]
+    assert http(server, "GET", "/www/").status == 404, "a program asked for a file"
+    assert http(server, "GET", "/www/score/a%20%26%20%27b%27.html").body == b"a page"
+
+
+def test_a_browser_is_told_where_pages_are(start_server: StartServer, tmp_path: Path) -> None:
+    pages, tokens = tmp_path / "pages <1>", tmp_path / "tokens.toml"
+    pages.mkdir()
+    tables = [f'[{name}]\ntoken = "{name * 20}"\nrights = ["{name}"]' for name in ("read", "admin")]
+    tokens.write_text("\n".join(tables), encoding="utf-8")
+    server = start_server("--www", str(pages), "--tokens", str(tokens))
+    for name in ("read", "admin"):
+        headers = BROWSER | {"Authorization": f"Bearer {name * 20}"}
+        for path in ("/www/", "/www/Score%3Ci%3E/board.html"):
+            text = http(server, "GET", path, headers=headers).body.decode()
+            assert (str(pages).replace("<1>", "&lt;1&gt;") in text) is (name == "admin")
+            assert "<i>" not in text
+        assert '<a href="../">All pages</a>' in text
+    reply = http(server, "GET", "/www/nothing.html", headers=headers)
+    assert (reply.status, reply.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    pages.rmdir()
+    assert http(server, "GET", "/www/", headers=headers).status == 404
 
 
 def link(source: Path, target: Path) -> None:

@@ -130,6 +130,7 @@ DIRECTIONS = {
     "setting_table.py": {"dialects", "persistence", "store"},
     "settings.py": {"dialects", "persistence", "setting_table", "store"},
     "desktop": set(),
+    "templates": {"windows_names"},
     "logs.py": {"desktop", "setting_table"},
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
@@ -137,7 +138,7 @@ DIRECTIONS = {
     },
     "cli": {
         "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
-        "desktop", "logs", "plain_files",
+        "desktop", "logs", "plain_files", "templates",
     },
 }  # fmt: skip
 

@@ -4,41 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dunena.cli.banner import banner, shown_pages
+from dunena.cli.banner import banner
 from dunena.persistence.policy import StoreSettings
 from dunena.settings import Settings
 
 URL = "http://localhost:3000"
-
-
-@pytest.mark.parametrize(
-    ("names", "shown"),
-    [
-        (["index.html", "a.html"], f"{URL}/www/"),
-        (["score.html", "logo.png", "sub/index.html"], f"{URL}/www/score.html"),
-        (["b.html", "a b.html", "c.html"], f"{URL}/www/a%20b.html (and 2 more)"),
-        (["index.html/no.txt", "a.html"], f"{URL}/www/a.html"),
-    ],
-)
-def test_shown_pages_is_a_url_that_serves_a_page(
-    tmp_path: Path, names: list[str], shown: str
-) -> None:
-    for name in names:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    assert shown_pages(URL, tmp_path) == shown
-
-
-@pytest.mark.parametrize("names", [[], [".hidden.html", "logo.png"]])
-def test_shown_pages_names_the_folder_when_it_has_no_page(tmp_path: Path, names: list[str]) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    assert shown_pages(URL, tmp_path) == f"{tmp_path}, below /www/"
-
-
-def test_shown_pages_names_a_missing_folder(tmp_path: Path) -> None:
-    assert shown_pages(URL, tmp_path / "none") == f"{tmp_path / 'none'}, below /www/"
 
 
 @pytest.mark.parametrize(
@@ -73,3 +43,11 @@ def test_the_banner_names_the_shared_store_in_place_of_a_folder(
     assert f"  Data        bucket show at nats://n1:4222, nats://n2:4222 ({counted})\n" in text
     assert ("First key" in text) == (entries == 0)
     assert "geheim" not in text
+
+
+def test_the_banner_has_the_address_of_the_pages(tmp_path: Path) -> None:
+    def text(www: Path | None) -> str:
+        return banner(Settings(www=www), URL, ("127.0.0.1:3000",), 1, [])
+
+    assert f"  Your pages  {URL}/www/\n" in text(tmp_path)
+    assert "/www/" not in text(None)

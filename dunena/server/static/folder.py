@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dunena.plain_files import open_plain
 from dunena.server.access.refusals import Refusals
 from dunena.server.http.message import Prepared, Request, Response
 from dunena.server.static.media_types import media_type
+from dunena.server.static.page_list import list_pages, say_missing, wants_page
 from dunena.server.static.ranges import ByteRange, UnsatisfiableError, wanted_range
 from dunena.server.static.request_path import RequestPath, is_plain_name
 
@@ -23,6 +25,7 @@ PIECE_BYTES = 256 * 1024
 for a slow reader. The ETag of a file up to this size is made of its content, that of a larger one
 of its date and size."""
 
+_NOT_FOUND = 404
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -69,7 +72,25 @@ class WwwFolder:
         self._refusals = refusals
 
     def prepare(self, request: Request, request_path: RequestPath) -> Prepared:
-        """Answer GET or HEAD of a path; every problem with the file becomes an error response."""
+        """Answer GET or HEAD of a path; every problem with the file becomes an error response.
+
+        A browser gets the error as a page, and the list of pages for a folder without an index.
+        """
+        prepared = self._find(request, request_path)
+        if prepared.response.status != _NOT_FOUND or not wants_page(request):
+            return prepared
+        if not request_path.names:
+            with suppress(OSError):  # the folder itself is missing, or may not be read
+                return Prepared(list_pages(request, self._root))
+        return Prepared(self.missing(request))
+
+    def missing(self, request: Request) -> Response:
+        """Answer that there is no such file: a browser with a page."""
+        if wants_page(request):
+            return say_missing(request, self._root)
+        return Response.error(_NOT_FOUND, "Not found")
+
+    def _find(self, request: Request, request_path: RequestPath) -> Prepared:
         try:
             return self._prepare(request, request_path)
         except PermissionError:
@@ -82,16 +103,16 @@ class WwwFolder:
         except OSError as error:
             if error.errno in _OUT_OF_DESCRIPTORS:
                 return Prepared(Response.error(503, "Too many open files"))
-            return Prepared(Response.error(404, "Not found"))
+            return Prepared(Response.error(_NOT_FOUND, "Not found"))
         except _LedOutError:
             self._refusals.tell_file(
                 request.path,
                 "is a link out of the folder of pages, and is not followed",
                 "to serve it: put the file itself there",
             )
-            return Prepared(Response.error(404, "Not found"))
+            return Prepared(Response.error(_NOT_FOUND, "Not found"))
         except ValueError:  # the system cannot encode the name, or the file is hidden
-            return Prepared(Response.error(404, "Not found"))
+            return Prepared(Response.error(_NOT_FOUND, "Not found"))
 
     def _prepare(self, request: Request, request_path: RequestPath) -> Prepared:
         path = self._real_path(request_path.file_names)

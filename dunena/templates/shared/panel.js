@@ -1,0 +1,58 @@
+// What every panel here uses: the store, and the line that says "saved", "refused" or "offline".
+import { connect } from "/dunena.js";
+
+// Values are in the namespace that has the name of this folder. A copy of the folder under another
+// name is a second one, with values of its own.
+const ns = decodeURIComponent(location.pathname.split("/").at(-2));
+
+const line = document.querySelector("#status");
+let unsaved = 0;
+let refusal = "";
+
+export const store = connect({ ns });
+
+// A new folder begins with the values of template.json. Only then can anything be pressed.
+if (!(await store.keys()).length) {
+  const { values } = await (await fetch("template.json")).json();
+  await Promise.all(Object.entries(values).map(([key, value]) =>
+    store.set(key, value, { ifRev: 0 }).catch((error) => {
+      if (error.code !== "conflict") throw error; // another panel was faster
+    })));
+}
+store.onStatus(report);
+
+/** Show what becomes of a change: `save(store.set("key", 1))`. */
+export async function save(change) {
+  unsaved += 1;
+  refusal = "";
+  report();
+  try {
+    await change;
+  } catch (error) {
+    refusal = error.message;
+  }
+  unsaved -= 1;
+  report();
+}
+
+function report() {
+  const isOffline = store.status !== "open";
+  line.className = isOffline ? "offline" : refusal ? "refused" : unsaved ? "saving" : "saved";
+  line.textContent =
+    isOffline && unsaved ? `Offline. ${unsaved} to send when the server is back`
+    : isOffline ? "Offline"
+    : refusal ? `Refused: ${refusal}`
+    : unsaved ? "Saving"
+    : "Saved";
+}
+
+// The links to the overlay and its settings are the same in every panel.
+for (const link of document.querySelectorAll("a.open")) link.target = "_blank";
+
+const look = document.querySelector("#look");
+if (look) look.oninput = () =>
+  save(store.merge("look", { theme: look.theme.value, color: look.color.value }));
+if (look) store.watch("look", (now) => {
+  look.theme.value = now?.theme ?? "dark";
+  look.color.value = now?.color ?? "#f5a623";
+});
