@@ -1,13 +1,15 @@
 """Sessions that all nodes of a log know: begun here, resumed there, ended by whoever is left."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 import pytest
 
 from dunena.dialects.grants import Grant, Right
-from dunena.persistence.log import LEASE_MS, LogState, Op, OpKind, RefusalKind
+from dunena.persistence.log import GROUP_OPS_MAX, LEASE_MS, LogState, Op, OpKind, RefusalKind
 from dunena.server.shared.session_notes import PREFIX
+from dunena.sessions.limits import SHARED_SESSION_KEYS_MAX, WILL_OPERATIONS_MAX
 from dunena.sessions.session import SessionState
 from tests.support.shared_rooms import Cluster, LaneClient, SharedRooms
 
@@ -430,17 +432,14 @@ def test_a_key_of_a_session_without_a_note_is_removed() -> None:
     assert values(a) == values(b) == {}
 
 
-def test_a_session_of_many_keys_ends_in_several_steps() -> None:
+def test_a_session_of_more_keys_than_it_may_have_ends_in_several_steps() -> None:
     cluster, a, b = two()
     client = a.client()
-    ask_session(client, will=[{"op": "set", "key": "gone", "value": 1}])
-    for start in (0, 500):
-        entries = [
-            {"key": f"k{number}", "value": "v", "ephemeral": True}
-            for number in range(start, start + 450)
-        ]
-        client.ask({"type": "mset", "entries": entries})
-    assert len(values(b)) == 900
+    begun = ask_session(client, will=[{"op": "set", "key": "gone", "value": 1}])
+    keys = [f"k{number}" for number in range(1_000)]  # another version of the server lets it
+    cluster.log.put(*((Op(OpKind.SET, "", key, b"1", owner=begun["session"]),) for key in keys))
+    cluster.work()
+    assert len(values(b)) == 1_000
     client.leave()
     pass_time(cluster, 4000)
     assert values(a) == values(b) == {"gone": 1}
@@ -603,3 +602,65 @@ def test_the_state_of_sessions_is_counted_where_they_are_held() -> None:
     (session,) = [a.parts.session_table.session_of(session_id) for session_id in notes(cluster)]
     assert session is not None
     assert session.state is SessionState.LOST
+
+
+def put_many(client: LaneClient, names: Iterable[str], **fields: Any) -> dict[str, Any]:
+    """Set ephemeral keys at once; return the answer."""
+    ops = [{"op": "set", "key": n, "value": {}, "ephemeral": True, **fields} for n in names]
+    answers = client.ask({"type": "txn", "ops": ops, "id": 7})
+    (answer,) = [message for message in answers if message.get("id") == 7]
+    return answer
+
+
+def test_a_session_with_all_the_keys_it_may_have_and_a_will_ends_as_one_group() -> None:
+    cluster, a, b = two()
+    numbers = range(SHARED_SESSION_KEYS_MAX)
+    wills = [f"will-{number}" for number in range(WILL_OPERATIONS_MAX)]
+    client = a.client()
+    ask_session(client, will=[{"op": "merge", "key": key, "value": {"on": 0}} for key in wills])
+    put_many(client, [f"k{number}" for number in numbers[:300]], ttl=100)
+    put_many(client, [f"k{number}" for number in numbers[300:600]], ttl=100, then={"on": 0})
+    put_many(client, [f"k{number}" for number in numbers[600:]])
+    ops = [{"op": "set", "key": key, "value": {}, "ttl": 100} for key in wills]
+    b.client().ask({"type": "txn", "ops": ops})
+    for node in (a, b):
+        node.parts.expiry.cancel()
+    cluster.pass_time(100)
+    count = len(cluster.log.batches)
+    client.leave()
+    pass_time(cluster, 250)
+    assert values(a) == values(b) == {key: {"on": 0} for key in wills}
+    assert notes(cluster) == {}
+    assert a.parts.session_table.failed_wills == 0
+    (batch,) = cluster.log.batches[count:]
+    changes = [(record.op.kind, len(group)) for group in batch.groups for record in group]
+    ends = [kind for kind, size in changes if size == 1]
+    assert ends == [OpKind.EXPIRE] * 400  # each before the group, as it was due
+    assert sum(map(len, batch.groups)) == GROUP_OPS_MAX
+
+
+def test_a_session_may_have_only_keys_that_go_in_one_proposal() -> None:
+    _, a, b = two()
+    client = a.client()
+    names = [f"k{number}" for number in range(SHARED_SESSION_KEYS_MAX)]
+    text = f"Ephemeral keys exceed max count ({SHARED_SESSION_KEYS_MAX})"
+    assert put_many(client, [*names, "more"])["data"] == text
+    assert put_many(client, names)["type"] == "result"
+    (error,) = client.ask({"type": "set", "key": "more", "value": 1, "ephemeral": True, "id": 1})
+    assert (error["data"], error["code"]) == (text, "limit")
+    assert put_many(client, names[:2])["type"] == "result"
+    assert len(values(b)) == SHARED_SESSION_KEYS_MAX
+
+
+def test_keys_that_are_under_way_together_count_for_a_session() -> None:
+    cluster, a, b = two()
+    client = a.client()
+    put_many(client, [f"k{number}" for number in range(SHARED_SESSION_KEYS_MAX - 2)])
+    client.say({"type": "del", "key": "k0"})
+    for name in "abcde":
+        client.say({"type": "set", "key": name, "value": 1, "ephemeral": True, "id": name})
+    cluster.work()
+    answers = {answer["id"]: answer["type"] for answer in client.received() if "id" in answer}
+    assert answers == {"a": "result", "b": "result", "c": "result", "d": "error", "e": "error"}
+    assert len(values(b)) == SHARED_SESSION_KEYS_MAX
+    assert values(a) == values(b)
