@@ -238,7 +238,7 @@ class Log(Protocol):
 
     @property
     def value_bytes_max(self) -> int:
-        """The largest JSON text of a value that the log stores, in bytes."""
+        """The largest JSON text of a value that the log stores, with its ``then``, in bytes."""
 
     @property
     def now(self) -> int:

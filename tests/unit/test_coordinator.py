@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.log import PROPOSAL_BYTES_MAX, Op, OpKind, RefusalKind
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op, OpKind, RefusalKind
 from dunena.store.limits import Limits
 from tests.support.loopback_log import SharedLog, set_
 from tests.support.shared_rooms import Cluster
@@ -441,3 +441,65 @@ def test_what_a_node_does_by_itself_is_not_counted_as_refused() -> None:
     a.log.refuse(RefusalKind.UNAVAILABLE)
     a.run()
     assert a.telemetry.storage_failures == 0
+
+
+def test_what_is_merged_at_the_end_of_a_ttl_may_be_as_large_as_a_value_beside_it() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client = a.client()
+    size_max = a.log.value_bytes_max
+    message = {"type": "set", "key": "k", "value": {}, "ttl": 100, "id": 1}
+    client.say({**message, "then": {"a": "x" * (size_max - 10)}})
+    cluster.work()
+    assert client.heard()[-1]["type"] == "result"
+    client.say({**message, "then": {"a": "x" * (size_max - 9)}})
+    cluster.work()
+    error = client.heard()[-1]
+    assert said(error) == f"Value and then exceed max size together ({size_max} bytes)"
+    assert error["code"] == "limit"
+    assert len(b.store.get("", "k", cluster.now).then or b"") == size_max - 2
+
+
+@pytest.mark.parametrize("key", [None, "once"])
+def test_a_request_with_an_idempotency_key_may_change_one_key_less(key: str | None) -> None:
+    cluster = Cluster(2).load()
+    client = cluster.nodes[0].client()
+    count_max = GROUP_OPS_MAX if key is None else GROUP_OPS_MAX - 1
+    for count in (count_max + 1, count_max):
+        ops = [{"op": "set", "key": f"k{number}", "value": 1} for number in range(count)]
+        client.say({"type": "txn", "ops": ops, "idempotencyKey": key, "id": count})
+    cluster.work()
+    answers = {m["id"]: said(m) for m in client.heard() if "id" in m}
+    assert answers[count_max + 1] == f"Entries exceed max count ({count_max})"
+    assert len(answers[count_max]["results"]) == count_max
+
+
+def test_an_answer_that_is_too_large_to_be_remembered_is_refused() -> None:
+    cluster = Cluster(1).load()
+    node = cluster.nodes[0]
+    client = node.client()
+    ops = [{"op": "set", "key": key, "value": "x" * 600_000, "return": True} for key in "ab"]
+    message = {"type": "txn", "ops": ops, "id": 1}
+    client.say({**message, "idempotencyKey": "once"})
+    cluster.work()
+    size_max = node.log.value_bytes_max
+    error = client.heard()[-1]
+    text = f"Answer exceeds max size to be remembered ({size_max} bytes)"
+    assert (said(error), error["code"]) == (text, "limit")
+    assert node.store.entry_count == 0
+    assert client.ask(message)[-1]["type"] == "result"
+
+
+def test_keys_past_their_time_do_not_count_for_a_request_that_changes_them() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client = a.client()
+    keys = [f"k{number}" for number in range(GROUP_OPS_MAX)]
+    ops = [{"op": "set", "key": key, "value": 1, "ttl": 100} for key in keys]
+    client.ask({"type": "txn", "ops": ops})
+    for node in (a, b):
+        node.parts.expiry.cancel()
+    cluster.pass_time(100)
+    answer = client.ask({"type": "mset", "entries": [{"key": k, "value": "2"} for k in keys]})[-1]
+    assert "data" in answer, answer
+    assert {entry.value for entry in b.store.entries()} == {b'"2"'}
