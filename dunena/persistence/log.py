@@ -253,8 +253,11 @@ class Log(Protocol):
     def last_sign_of(self, node: str) -> int | None:
         """The log's time of the last sign of life of a node, Unix ms; None for an unknown one."""
 
-    def tell(self, channel: str, data: bytes) -> None:
-        """Send a message to all nodes that listen, at most once, stored nowhere."""
+    def tell(self, channel: str, data: bytes) -> str | None:
+        """Send a message to all nodes that listen, at most once, stored nowhere.
+
+        Return why it was not sent, a text for people; None if it was.
+        """
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         """Begin or end to receive the messages of a channel."""

@@ -158,6 +158,7 @@ class LoopbackLog:
         self.skew_ms = 0
         self.soon: Callable[[Callable[[], None]], object] | None = None
         self.is_alive = True
+        self.is_reader = False
         self.last_sign: int | None = None  # of a node that is not alive; None for when asked first
         self.state = LogState.STARTING
         self.reason: str | None = None
@@ -210,10 +211,12 @@ class LoopbackLog:
                 return self.now if other.is_alive else other.last_sign
         return None
 
-    def tell(self, channel: str, data: bytes) -> None:
-        assert self.status.is_connected
+    def tell(self, channel: str, data: bytes) -> str | None:
+        if self.is_reader or not self.status.is_connected:
+            return "this server may only read" if self.is_reader else self.reason or "not connected"
         for node in self.shared.nodes:
             node.messages.append((channel, data))
+        return None
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         assert wanted is (channel not in self.channels), "each is asked for once"

@@ -149,6 +149,17 @@ def test_a_reader_makes_nothing_and_proposes_nothing(world: World) -> None:
     assert not any("r1" in subject for subject in world.cluster.replicas[0].last)
 
 
+def test_a_reader_hears_messages_and_tells_none(world: World) -> None:
+    log, _ = world.start("n1")
+    reader, follower = world.start("r1", is_reader=True)
+    world.run(5)
+    reader.listen("chat", wanted=True)
+    assert reader.tell("chat", b"1") == "this server may only read"
+    assert log.tell("chat", b"2") is None
+    world.run()
+    assert follower.heard == [("chat", b"2")]
+
+
 def test_a_stream_that_cannot_be_a_log_is_waited_for(world: World) -> None:
     config = {**stream_config(LogTerms("show")), "allow_direct": False}
     world.cluster.create(config)

@@ -19,7 +19,7 @@ from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.records import TOMBSTONE_S, record_of
 from dunena.persistence.jetstream.stream_requests import StreamFacts, StreamRequests
-from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.terms import ONLY_READS, LogTerms
 from dunena.persistence.jetstream.wire import Cancellable, Link, Message, Scheduler
 from dunena.persistence.log import (
     LogBatch,
@@ -149,9 +149,14 @@ class JetStreamLog:
         """The log's time of the last sign of life of a node."""
         return self._nodes.last_sign_of(node)
 
-    def tell(self, channel: str, data: bytes) -> None:
-        """Send a message to all nodes that listen."""
+    def tell(self, channel: str, data: bytes) -> str | None:
+        """Send a message to all nodes that listen; return why not, None if it was sent."""
+        if self._terms.is_reader:
+            return ONLY_READS
+        if not self._link.is_connected:
+            return self.status.reason or "not connected"
         self._channels.tell(channel, data)
+        return None
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         """Begin or end to receive the messages of a channel."""
