@@ -190,8 +190,12 @@ class LogFigures:
 class LogFollower(Protocol):
     """What a log tells its node; each is called in the order of the log."""
 
-    def load(self, contents: Contents) -> None:
-        """Take over everything, at the start, after a long absence, or from another log."""
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
+        """Take over everything, at the start, after a long absence, or from another log.
+
+        ``own`` is the node's own proposal if it was stored, and never delivered. What it changed is
+        in ``contents``, but for what was overtaken; what came before it was not delivered either.
+        """
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
         """Make changes, in their order, each batch as a whole.

@@ -43,7 +43,9 @@ class Node:
         self._count = 0
         self._news = asyncio.Event()
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
+        if own is not None:
+            self.apply([own])
         self.loads += 1
         self.values = {
             entry.key: (entry.revision, bytes(entry.value)) for entry in contents.entries

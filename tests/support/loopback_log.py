@@ -237,13 +237,23 @@ class LoopbackLog:
             if channel in self.channels:
                 self.follower.message(channel, data)
 
-    def load(self) -> None:
-        """Everything is there; what was under way is forgotten with what was delivered."""
-        self._next = len(self.shared.batches)
+    def load(self, *, finds_own: bool = False) -> None:
+        """Everything is there; ``finds_own``: what the node had proposed is found to be stored.
+
+        Else what was under way is forgotten with what was delivered.
+        """
+        if self.lost_from is not None:
+            self._next = self._next_lost
+        missed = self._take(None)
+        own = next((batch for batch in missed if batch.number is not None), None)
+        if finds_own and own is not None:
+            self._unanswered = None
+        else:
+            own = None
         self.state = LogState.READY
         self.lost_from = None
         self.told_revision = self.shared.revision
-        self.follower.load(self.shared.contents())
+        self.follower.load(self.shared.contents(), own)
         self._settle_lost()
 
     def follow(self, shared: SharedLog) -> None:
@@ -252,6 +262,7 @@ class LoopbackLog:
         self.shared = shared
         shared.nodes.append(self)
         self._unanswered, self.under_way = self._unanswered or self.under_way, None
+        self._next = self._next_lost = len(shared.batches)
         self.load()
 
     def work(self) -> None:

@@ -297,6 +297,61 @@ def test_deleted_is_not_told_of_a_key_whose_changes_were_overtaken_in_a_gap() ->
     assert answer["data"] == f'Revision conflict: "k" is at {cluster.log.entries["", "k"].revision}'
 
 
+def test_an_own_proposal_that_is_found_when_all_is_loaded_is_told_with_the_rest() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    first, second, watcher = a.client(), b.client(), b.client()
+    watcher.ask({"type": "watch", "pattern": "*", "id": 1})
+    first.say(set_message("before", "1"))
+    first.heard()
+    a.log.work()
+    second.say({"type": "incr", "key": "own", "id": 1})
+    second.heard()
+    b.log.send()
+    b.log.lose()
+    first.say(set_message("after", "1"))
+    first.heard()
+    a.log.work()
+    b.log.load(finds_own=True)
+    (update,) = [said(m) for m in watcher.heard() if m.get("type") == "update"]
+    assert sorted(change["key"] for change in update["changes"]) == ["after", "before", "own"]
+    assert update["rev"] == a.store.revision == b.store.revision
+    heard = second.heard()
+    (answer,) = [m for m in heard if m.get("id") == 1]
+    assert said(answer)["value"] == 1
+    assert said(answer)["rev"] == cluster.log.entries["", "own"].revision
+    assert heard[-1] is answer, "it was told before all that it stands beside"
+    second.ask({"type": "incr", "key": "own"})
+    assert b.store.table.find("", "own").value == b"2"
+
+
+def test_deleted_is_not_told_of_a_key_whose_changes_were_overtaken_before_a_load() -> None:
+    cluster = Cluster(2).load()
+    _, b = cluster.nodes
+    client, asking = b.client(), b.client()
+    client.ask(set_message("k", "1"))
+    b.log.lose()
+    cluster.log.put((Op(OpKind.REMOVE, key="k"),))
+    client.say({"type": "del", "key": "k", "id": 1})
+    client.heard()
+    b.log.send()
+    b.log.load(finds_own=True)
+    (answer,) = [m for m in client.heard() if m.get("id") == 1]
+    assert answer["type"] == "error"
+    assert answer["data"].endswith("the change may have been made")
+    assert b.store.table.find("", "k") is None
+    b.log.lose()
+    asking.say({"type": "set", "key": "k", "value": 1, "ifRev": 5, "id": 2})
+    asking.heard()
+    b.log.send()
+    cluster.log.put((set_("k", b"2"),))
+    b.log.load(finds_own=True)
+    assert [m for m in asking.heard() if m.get("id") == 2] == []
+    cluster.work()
+    (answer,) = [m for m in asking.heard() if m.get("id") == 2]
+    assert answer["data"] == f'Revision conflict: "k" is at {cluster.log.entries["", "k"].revision}'
+
+
 def test_another_log_is_told_as_a_reset() -> None:
     cluster = Cluster(1).load()
     a = cluster.nodes[0]

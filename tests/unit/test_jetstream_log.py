@@ -44,7 +44,7 @@ class Follower:
         self.heard: list[tuple[str, bytes]] = []
         self.states = 0
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
         self.loaded.append(contents)
 
     def apply(self, batches: Sequence[LogBatch]) -> None:

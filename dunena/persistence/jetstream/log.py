@@ -232,14 +232,15 @@ class JetStreamLog:
         marker = reading.markers.get(self._node)
         place, number = (0, None) if marker is None else _fields_of(marker)
         stored = self._proposals.take_loaded(place, number, is_other=is_other)
+        own = None
         if stored is not None and marker is not None:
-            self._apply([batch_of_proposal(stored, self._node, marker, {})])
-        # What is proposed until then rests on what was told before, and so do its conditions.
+            own = batch_of_proposal(stored, self._node, marker, {})
+            self._free_cleared([own])
         self._places.replace(self._reading_places)
         self._health.is_loaded = True
         self._figures.loads += 1
         if self._follower is not None:
-            self._follower.load(contents)
+            self._follower.load(contents, own)
         self._soon(self._go_on)
 
     def take_batches(self) -> None:

@@ -142,10 +142,14 @@ class Coordinator:
 
     # --- the log ---
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
         """Take over everything; a later time, tell the difference."""
-        self._tick.run_at(contents.timestamp, self._load, contents)
-        self._go_on()
+
+        def load(now: int) -> None:
+            self._takeover.load(contents, now, own, self._make_lost)
+            self.is_loaded = True
+
+        self._take_over(contents, load)
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
         """Make changes, and answer the requests of the own proposal at its place."""
@@ -158,16 +162,10 @@ class Coordinator:
     ) -> None:
         """Take over what was changed while deliveries were lost."""
 
-        def take_over(_message: None, now: int) -> None:
-            self.is_repairing = True
+        def repair(now: int) -> None:
             self._takeover.repair(entries, removed, now, own, self._make_lost)
-            self.is_repairing = False
-            answers, self._answers_later = self._answers_later, []
-            for answer in answers:
-                answer()
 
-        self._tick.run_at(entries.timestamp, take_over, None)
-        self._go_on()
+        self._take_over(entries, repair)
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Plan the requests of the own proposal again, or answer them with the reason."""
@@ -231,9 +229,19 @@ class Coordinator:
 
     # --- making ---
 
-    def _load(self, contents: Contents, now: int) -> None:
-        self._takeover.load(contents, now)
-        self.is_loaded = True
+    def _take_over(self, contents: Contents, make: Callable[[int], None]) -> None:
+        """Take over what was lost, in one tick, and answer only then."""
+
+        def take_over(_message: None, now: int) -> None:
+            self.is_repairing = True
+            make(now)
+            self.is_repairing = False
+            answers, self._answers_later = self._answers_later, []
+            for answer in answers:
+                answer()
+
+        self._tick.run_at(contents.timestamp, take_over, None)
+        self._go_on()
 
     def _make(self, batch: LogBatch, now: int) -> None:
         is_own = self._is_under_way and batch.number == self._number

@@ -29,11 +29,23 @@ class LogTakeover:
         self._sessions = sessions
         self._watches = watches
 
-    def load(self, contents: Contents, now: int) -> None:
-        """Take over all that a log has, in place of what the store has; ``now`` is Unix ms."""
+    def load(
+        self,
+        contents: Contents,
+        now: int,
+        own: LogBatch | None = None,
+        make_own: Callable[[LogBatch], None] = _make_nothing,
+    ) -> None:
+        """Take over all that a log has, in place of what the store has; ``now`` is Unix ms.
+
+        ``own`` is the node's own proposal if it is among it: ``make_own`` makes it, on what the
+        store has. All is one group, as what was before that proposal is told after it.
+        """
         store = self._store
         is_other_run = contents.epoch != store.epoch
         with store.group():
+            if own is not None:
+                make_own(own)
             store.load_log(contents)
             if is_other_run:
                 self._watches.begin_anew(now)
