@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from enum import Enum
+from operator import attrgetter
 from typing import Final
 
 from dunena.store.values import text_size
 
 EntryId = tuple[str, str]
 """What an entry is found by: namespace ("" for none) and key."""
+
+BY_REVISION: Final = attrgetter("revision")
+"""What entries, removals and records are sorted by."""
 
 ENTRY_BYTES: Final = 300
 """What an entry takes in memory besides the bytes of its names, its value and its ``then``."""

@@ -18,7 +18,7 @@ from dunena.persistence.log import (
     Refusal,
     RefusalKind,
 )
-from dunena.store.entry import Entry, EphemeralEntry
+from dunena.store.entry import BY_REVISION, Entry, EphemeralEntry
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 Place = tuple[bool, str, str]
@@ -90,9 +90,7 @@ class SharedLog:
             self.clock(),
             [copy_of(entry) for entry in self.entries.values()],
             dict(self.notes),
-            sorted(
-                (r for r in self.removed.values() if r.revision > self.floor), key=_place_in_log
-            ),
+            sorted((r for r in self.removed.values() if r.revision > self.floor), key=BY_REVISION),
             self.floor,
         )
 
@@ -390,10 +388,6 @@ def _entry_of(record: Record, now: int) -> Entry:
     return EphemeralEntry(
         op.ns, op.key, op.value, record.ends_at, record.revision, now, op.then, op.owner
     )
-
-
-def _place_in_log(record: Record) -> int:
-    return record.revision
 
 
 def _place_of(op: Op) -> Place:

@@ -8,6 +8,7 @@ from typing import Final
 
 from dunena.persistence.log import Op, OpKind
 from dunena.store.entry import (
+    BY_REVISION,
     Change,
     ChangeKind,
     Entry,
@@ -123,7 +124,7 @@ class PlanStore(Store):
         found = [self._find(ns, key) for ns, key in stored if (ns, key) not in self._planned]
         found += self._planned.values()
         owned = [entry for entry in found if entry is not None and _owner_of(entry) == owner]
-        return [(entry.ns, entry.key) for entry in sorted(owned, key=_revision_of)]
+        return [(entry.ns, entry.key) for entry in sorted(owned, key=BY_REVISION)]
 
     def count_owned(self, owner: str) -> int:
         """Like `Store.count_owned`, with what was planned."""
@@ -305,10 +306,6 @@ def _with_value(entry: Entry, value: bytes) -> Entry:
             entry.ns, entry.key, value, None, entry.revision, entry.written_at, None, entry.owner
         )
     return Entry(entry.ns, entry.key, value, None, entry.revision, entry.written_at)
-
-
-def _revision_of(entry: Entry) -> int:
-    return entry.revision
 
 
 def _owner_of(entry: Entry | None) -> str | None:

@@ -6,7 +6,7 @@ from dunena.persistence.log import Contents, LogBatch, OpKind, Record
 from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore
-from dunena.store.entry import Entry
+from dunena.store.entry import BY_REVISION, Entry
 from dunena.watches.watch_table import WatchTable
 
 
@@ -71,7 +71,7 @@ class LogTakeover:
         own_first = None if own is None else _first_revision_of(own)
         gone = (record for record in removed if record.op.kind is not OpKind.NOTE)
         changes: list[Entry | Record] = [*newest.entries, *gone]
-        changes.sort(key=_revision_of)
+        changes.sort(key=BY_REVISION)
         with store.group():
             for change in changes:
                 if own is not None and own_first is not None and change.revision >= own_first:
@@ -109,14 +109,10 @@ class LogTakeover:
             store.make(removal)
 
     def _take_in_notes(self, contents: Contents, now: int) -> None:
-        for note in sorted(contents.notes.values(), key=_revision_of):
+        for note in sorted(contents.notes.values(), key=BY_REVISION):
             self._answers.take_in(note, now)
 
 
 def _first_revision_of(batch: LogBatch) -> int:
     """Return the revision of the first record of a batch; that of the batch if it has none."""
     return next((record.revision for group in batch.groups for record in group), batch.revision)
-
-
-def _revision_of(change: Entry | Record) -> int:
-    return change.revision
