@@ -87,7 +87,7 @@ def test_a_refusal_is_the_answer_of_all_requests(kind: RefusalKind, text: str) -
     client.heard()
     a.log.refuse(kind)
     assert [(said(m), m["id"]) for m in client.heard()] == [(text, 1), (text, 2)]
-    assert a.coordinator.parked_count == 0
+    assert a.coordinator.requests.count == 0
 
 
 def test_increments_of_several_nodes_all_count() -> None:
