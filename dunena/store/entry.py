@@ -83,6 +83,27 @@ class EphemeralEntry(Entry):
         self.owner = owner
 
 
+def make_entry(
+    ns: str,
+    key: str,
+    value: bytes,
+    expires_at: int | None,
+    revision: int,
+    written_at: int,
+    then: bytes | None,
+    owner: str | None,
+) -> Entry:
+    """Make an entry, which is ephemeral if it has an ``owner``."""
+    if owner is None:
+        return Entry(ns, key, value, expires_at, revision, written_at, then)
+    return EphemeralEntry(ns, key, value, expires_at, revision, written_at, then, owner)
+
+
+def owner_of(entry: Entry | None) -> str | None:
+    """Return the session that an entry ends with; None for an ordinary one, or none."""
+    return entry.owner if isinstance(entry, EphemeralEntry) else None
+
+
 class ChangeKind(Enum):
     """The four kinds of changes; the value is the name of the event."""
 

@@ -18,7 +18,7 @@ from dunena.persistence.log import (
     Refusal,
     RefusalKind,
 )
-from dunena.store.entry import BY_REVISION, Entry, EphemeralEntry
+from dunena.store.entry import BY_REVISION, Entry, make_entry, owner_of
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 Place = tuple[bool, str, str]
@@ -370,22 +370,15 @@ def set_(key: str, value: bytes, ns: str = "") -> Op:
 
 def copy_of(entry: Entry) -> Entry:
     """An entry of its own for a node."""
-    if isinstance(entry, EphemeralEntry):
-        return EphemeralEntry(
-            entry.ns, entry.key, entry.value, entry.expires_at, entry.revision,
-            entry.written_at, entry.then, entry.owner,
-        )  # fmt: skip
-    return Entry(
+    return make_entry(
         entry.ns, entry.key, entry.value, entry.expires_at, entry.revision,
-        entry.written_at, entry.then,
+        entry.written_at, entry.then, owner_of(entry),
     )  # fmt: skip
 
 
 def _entry_of(record: Record, now: int) -> Entry:
     op = record.op
-    if op.owner is None:
-        return Entry(op.ns, op.key, op.value, record.ends_at, record.revision, now, op.then)
-    return EphemeralEntry(
+    return make_entry(
         op.ns, op.key, op.value, record.ends_at, record.revision, now, op.then, op.owner
     )
 

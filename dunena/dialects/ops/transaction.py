@@ -25,7 +25,7 @@ from dunena.dialects.ops.draft import Costs, DraftValue, encode_checked
 from dunena.dialects.ops.missing import Encoded
 from dunena.dialects.ops.operation import Answer, Operation, Surroundings
 from dunena.dialects.services import Holder, Services, check_value_size, end_of
-from dunena.store.entry import Change, Entry, EntryId, EphemeralEntry
+from dunena.store.entry import Change, Entry, EntryId, owner_of
 from dunena.store.limits import REPLY_VALUES_BYTES_MAX
 from dunena.store.merge_patch import merge_encoded
 from dunena.store.quota import growth_of, size_of
@@ -46,7 +46,7 @@ class _Draft:
         self.outcome: bytes | None = None
         self.expires_at = None if entry is None else entry.expires_at
         self.then = None if entry is None else entry.then
-        self.owner = _owner_of(entry)
+        self.owner = owner_of(entry)
         self.is_changed = False
         self.last = 0
 
@@ -232,7 +232,7 @@ class Transaction:
         if holder is None or owner is None:
             return
         growth = sum(
-            (draft.owner == owner and draft.outcome is not None) - (_owner_of(draft.entry) == owner)
+            (draft.owner == owner and draft.outcome is not None) - (owner_of(draft.entry) == owner)
             for draft in changed.values()
         )
         count = self._services.unrestricted_store.count_owned(owner)
@@ -322,10 +322,6 @@ def check_rights(services: Services, operation: Operation) -> None:
     needs_reading = operation.returns_value or operation.is_conditional
     if needs_reading and not services.store.may_read(ns, key):
         raise ForbiddenError.to("read", ns, key)
-
-
-def _owner_of(entry: Entry | None) -> str | None:
-    return entry.owner if isinstance(entry, EphemeralEntry) else None
 
 
 def _size_of(entry_id: EntryId, draft: _Draft) -> int | None:

@@ -13,7 +13,7 @@ from dunena.persistence.jetstream.headers import end_of, split_of
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import Op, OpKind, Record
-from dunena.store.entry import Entry, EphemeralEntry
+from dunena.store.entry import Entry, make_entry
 from dunena.store.values import decode, encode
 
 TOMBSTONE_S: Final = 3600
@@ -144,9 +144,7 @@ def entry_of(record: Record, written_at: int) -> Entry:
     """Return the entry that a SET makes; ``written_at`` is the time of its message."""
     op = record.op
     ends_at, revision = record.ends_at, record.revision
-    if op.owner is None:
-        return Entry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then)
-    return EphemeralEntry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then, op.owner)
+    return make_entry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then, op.owner)
 
 
 def _own_record(

@@ -4,6 +4,7 @@ What one request is planned to change, the next one of the same proposal finds, 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from dunena.persistence.log import Op, OpKind
@@ -13,8 +14,9 @@ from dunena.store.entry import (
     ChangeKind,
     Entry,
     EntryId,
-    EphemeralEntry,
     SetChange,
+    make_entry,
+    owner_of,
 )
 from dunena.store.errors import StoreFullError
 from dunena.store.limits import EXPIRES_AT_MS_MAX, Limits
@@ -123,7 +125,7 @@ class PlanStore(Store):
         stored = [] if ephemeral is None else ephemeral.of(owner)
         found = [self._find(ns, key) for ns, key in stored if (ns, key) not in self._planned]
         found += self._planned.values()
-        owned = [entry for entry in found if entry is not None and _owner_of(entry) == owner]
+        owned = [entry for entry in found if entry is not None and owner_of(entry) == owner]
         return [(entry.ns, entry.key) for entry in sorted(owned, key=BY_REVISION)]
 
     def count_owned(self, owner: str) -> int:
@@ -155,11 +157,7 @@ class PlanStore(Store):
         self._plan_end(standing)
         is_kept = standing is not None and standing.expires_at == expires_at
         self.revision += 1
-        entry: Entry
-        if owner is None:
-            entry = Entry(ns, key, value, expires_at, self.revision, self.now, then)
-        else:
-            entry = EphemeralEntry(ns, key, value, expires_at, self.revision, self.now, then, owner)
+        entry = make_entry(ns, key, value, expires_at, self.revision, self.now, then, owner)
         self.ops.append(self._op_of(entry, expires_at, is_kept=is_kept))
         self._put(ns, key, entry)
         return SetChange(entry, standing)
@@ -245,7 +243,7 @@ class PlanStore(Store):
             quota.put(entry, standing)
         elif quota is not None and standing is not None:
             quota.remove(standing)
-        for owner, more in ((_owner_of(standing), -1), (_owner_of(entry), 1)):
+        for owner, more in ((owner_of(standing), -1), (owner_of(entry), 1)):
             if owner is not None:
                 self._owned[owner] = self._owned.get(owner, 0) + more
         self._planned[ns, key] = entry
@@ -269,16 +267,8 @@ class PlanStore(Store):
             return
         merged = _with_value(entry, merge_encoded(entry.value, entry.then))
         merged.revision = PLANNED_REVISION
-        self.overdue_ops.append(
-            Op(
-                OpKind.SET,
-                entry.ns,
-                entry.key,
-                merged.value,
-                owner=_owner_of(merged),
-                is_conditional=True,
-            )
-        )
+        end = self._op_of(merged, None, is_kept=False)
+        self.overdue_ops.append(replace(end, is_conditional=True))
         self._put(entry.ns, entry.key, merged)
 
     def _op_of(self, entry: Entry, expires_at: int | None, *, is_kept: bool) -> Op:
@@ -295,18 +285,12 @@ class PlanStore(Store):
             ttl_ms=ttl_ms,
             expires_at=expires_at if is_absolute else None,
             then=entry.then,
-            owner=_owner_of(entry),
+            owner=owner_of(entry),
         )
 
 
 def _with_value(entry: Entry, value: bytes) -> Entry:
     """Return an entry of the same key and session with another value, which never ends."""
-    if isinstance(entry, EphemeralEntry):
-        return EphemeralEntry(
-            entry.ns, entry.key, value, None, entry.revision, entry.written_at, None, entry.owner
-        )
-    return Entry(entry.ns, entry.key, value, None, entry.revision, entry.written_at)
-
-
-def _owner_of(entry: Entry | None) -> str | None:
-    return entry.owner if isinstance(entry, EphemeralEntry) else None
+    return make_entry(
+        entry.ns, entry.key, value, None, entry.revision, entry.written_at, None, owner_of(entry)
+    )
