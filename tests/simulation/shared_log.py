@@ -591,7 +591,9 @@ class SharedLogHistory:
             )  # fmt: skip
         ttl_ms = random.choice((None, None, 300, 4000))
         expires_at = member.log.now + 2000 if ttl_ms is None and random.random() < 0.2 else None
-        then = b'{"\xc3\xa4":"%\\n"}' if ttl_ms and random.random() < 0.3 else None
+        then = None
+        if ttl_ms and random.random() < 0.3:
+            then = b'{"\xc3\xa4":"%%\\n%s"}' % (b" " * (self.figures["ops"] % 2 * 500))
         owner = random.choice((None, None, "s1"))
         return Op(
             OpKind.SET, ns, key, value, ttl_ms, expires_at, then, owner,
