@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 import dunena
 from dunena import Session
 from dunena.persistence.log import LEASE_MS
+from dunena.sessions.limits import SHARED_SESSION_KEYS_MAX, WILL_OPERATIONS_MAX
 from tests.protocol.clients import Client, http, open_objects
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.nats_cluster import Cluster, wait_for
@@ -108,6 +109,27 @@ def test_a_session_is_resumed_at_another_node_without_a_flicker(single: Cluster)
         assert keys_of(one) == keys_of(other) == {"here": 1}
         second.close()
         wait_for_keys(one, {})
+
+
+def test_a_session_with_all_the_keys_it_may_have_ends_in_one_change(single: Cluster) -> None:
+    with two_nodes(single, "many") as (one, other), ExitStack() as stack:
+        client = stack.enter_context(open_objects(one))
+        wills = [{"op": "set", "key": f"w{n}", "value": 1} for n in range(WILL_OPERATIONS_MAX)]
+        ask(client, "session", will=wills)
+        keys = [f"k{number}" for number in range(SHARED_SESSION_KEYS_MAX)]
+        ops = [{"op": "set", "key": key, "value": 1, "ephemeral": True} for key in keys]
+        ask(client, "txn", ops=ops)
+        wait_for(lambda: len(keys_of(other)) == len(keys), lambda: other.log)
+        batches_before = batches_of(other)
+        client.close()
+        wait_for_keys(other, {will["key"]: 1 for will in wills})
+        assert batches_of(other) == batches_before + 1, "it came in parts"
+
+
+def batches_of(server: ServerProcess) -> int:
+    """The batches with changes that the node has seen."""
+    batches: int = http(server, "GET", "/stats").json["store"]["batches"]
+    return batches
 
 
 def test_an_open_connection_is_closed_when_its_session_is_resumed_at_another_node(
