@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from random import random
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from dunena.client.address import DEFAULT_URL, Address
@@ -43,11 +44,8 @@ if TYPE_CHECKING:
 _PLAIN_OPTIONS = frozenset(("ns", "ttl", "durable", "ephemeral"))
 """Options with which a `set` or `delete` is sent as a plain one, and not as an operation."""
 
-UPDATE_TRIES = 10
-_PAUSE_SECONDS, _PAUSE_SECONDS_MAX = (
-    0.005,
-    0.2,
-)  # between the tries of an update, twice as long each
+_PAUSE_SECONDS, _PAUSE_SECONDS_MAX = 0.005, 0.2
+"""Between the tries of an update, at most; twice as long each time."""
 
 Result = TypeVar("Result")
 StoreType = TypeVar("StoreType")
@@ -264,28 +262,30 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, MessageFeed, Transact
         """Replace a value by what ``change`` returns for it, None for a missing key; return that.
 
         Nobody's write is lost: if the value was changed meanwhile, ``change`` is called again with
-        the new one, at most ten times. Raise `ConflictError` then.
+        the new one, for as long as a call may take. Raise `ConflictError` then.
         """
+        seconds_max, began_at = self._options.timeout, monotonic()
+        pause = _PAUSE_SECONDS
         options: OperationOptions = {
             "ttl": ttl,
             "ns": ns,
             "durable": durable,
             "ephemeral": ephemeral,
         }
-        for tried in range(UPDATE_TRIES):
+        while True:
             data = await self._history(key, 1, ns)
             value = change(data["entries"][0]["value"] if data["rev"] else None)
             options["if_rev"] = data["rev"]
             fields = {"value": encoded(value), "epoch": data["epoch"]}
             try:
                 await self._operate("set", key, options, **fields)
-                break
+                return value
             except ConflictError:
-                if tried + 1 == UPDATE_TRIES:
+                if seconds_max is not None and monotonic() - began_at >= seconds_max:
                     raise
             # Writers that were in each other's way at one moment are at different ones again.
-            await self._pause(random() * min(_PAUSE_SECONDS * 2.0**tried, _PAUSE_SECONDS_MAX))
-        return value
+            await self._pause(random() * pause)
+            pause = min(2 * pause, _PAUSE_SECONDS_MAX)
 
     async def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
         """Return all keys that match, sorted; ``*`` is any text, ``?`` one character."""

@@ -190,8 +190,12 @@ class LogFigures:
 class LogFollower(Protocol):
     """What a log tells its node; each is called in the order of the log."""
 
-    def load(self, contents: Contents) -> None:
-        """Take over everything, at the start, after a long absence, or from another log."""
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
+        """Take over everything, at the start, after a long absence, or from another log.
+
+        ``own`` is the node's own proposal if it was stored, and never delivered. What it changed is
+        in ``contents``, but for what was overtaken; what came before it was not delivered either.
+        """
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
         """Make changes, in their order, each batch as a whole.
@@ -238,7 +242,7 @@ class Log(Protocol):
 
     @property
     def value_bytes_max(self) -> int:
-        """The largest JSON text of a value that the log stores, in bytes."""
+        """The largest JSON text of a value that the log stores, with its ``then``, in bytes."""
 
     @property
     def now(self) -> int:
@@ -253,8 +257,11 @@ class Log(Protocol):
     def last_sign_of(self, node: str) -> int | None:
         """The log's time of the last sign of life of a node, Unix ms; None for an unknown one."""
 
-    def tell(self, channel: str, data: bytes) -> None:
-        """Send a message to all nodes that listen, at most once, stored nowhere."""
+    def tell(self, channel: str, data: bytes) -> str | None:
+        """Send a message to all nodes that listen, at most once, stored nowhere.
+
+        Return why it was not sent, a text for people; None if it was.
+        """
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         """Begin or end to receive the messages of a channel."""

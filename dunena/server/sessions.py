@@ -13,7 +13,7 @@ from dunena.server.tick import Tick
 from dunena.sessions.limits import ENDED_AT_ONCE_MAX
 from dunena.sessions.session import Session, SessionHolder, SessionState
 from dunena.sessions.session_table import NEVER, SessionTable
-from dunena.store.entry import Entry, EntryId
+from dunena.store.entry import BY_REVISION, EntryId
 from dunena.store.errors import WriteRefusedError
 from dunena.telemetry import Telemetry
 
@@ -106,7 +106,7 @@ class Sessions:
         table = self._services.unrestricted_store.table
         keys = [] if table.ephemeral is None else table.ephemeral.of(session.id)
         entries = [entry for ns, key in keys if (entry := table.find(ns, key)) is not None]
-        return [(entry.ns, entry.key) for entry in sorted(entries, key=_revision_of)]
+        return [(entry.ns, entry.key) for entry in sorted(entries, key=BY_REVISION)]
 
     def _end(self, session: Session[Grant], now: int) -> None:
         keys = self._keys_of(session)
@@ -120,10 +120,6 @@ class Sessions:
             self.table.failed_wills += 1
             _log.warning("the will of session %s did not run: %s", session.id, error.text)
         self.table.ended(session)
-
-
-def _revision_of(entry: Entry) -> int:
-    return entry.revision
 
 
 def new_id() -> str:

@@ -23,6 +23,10 @@ SESSION_NAME_CHARS_MAX: Final = 64
 SESSION_KEYS_MAX: Final = 1_000
 """Ephemeral keys of one session: they are deleted in one transaction, which takes some 10 ms."""
 
+SHARED_SESSION_KEYS_MAX: Final = 797
+"""The same on a shared store, which takes 998 changes at once: these keys go with two changes for
+each operation of a will, and one for the session."""
+
 WILL_OPERATIONS_MAX: Final = 100
 """Operations of a will: some ms of work, and many sessions may end at the same time."""
 

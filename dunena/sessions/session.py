@@ -95,7 +95,14 @@ class Session(Generic[RightsT]):
 
 
 class Table(Protocol[RightsT]):
-    """What a connection needs of the table of all sessions: `SessionTable` is one."""
+    """What a connection needs of the table of all sessions: `SessionTable` is one.
+
+    ``keys_max`` is the number of ephemeral keys that one session may own.
+    """
+
+    @property
+    def keys_max(self) -> int:
+        """That number."""
 
     def begin(self, holder: "SessionHolder[RightsT]", /) -> Session[RightsT]:
         """Begin a session."""
@@ -149,6 +156,11 @@ class SessionHolder(Generic[RightsT]):
         """The id of the session, which begins if there is none: it owns what is written."""
         session = self.session
         return self.table.begin(self).id if session is None else session.id
+
+    @property
+    def keys_max(self) -> int:
+        """The number of keys that the session may own."""
+        return self.table.keys_max
 
     def request(self, request: SessionRequest, now: int) -> tuple[Session[RightsT], bool]:
         """Begin, change or resume the session, as `SessionTable.request` says."""

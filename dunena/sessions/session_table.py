@@ -13,6 +13,7 @@ from typing import Generic
 
 from dunena.sessions.limits import (
     LOST_SESSIONS_MAX,
+    SESSION_KEYS_MAX,
     SESSION_RETRY_MS,
     WILL_BYTES,
     WILLS_BYTES_MAX,
@@ -31,8 +32,11 @@ class SessionTable(Generic[RightsT]):
     """The sessions of one server.
 
     ``new_id`` makes a public id without a dot, ``new_secret`` a text that cannot be guessed. After
-    ``is_stopped`` was set no session ends: the server stops.
+    ``is_stopped`` was set no session ends: the server stops. ``keys_max`` is the number of keys
+    that a session may own.
     """
+
+    keys_max: int = SESSION_KEYS_MAX
 
     def __init__(self, new_id: Callable[[], str], new_secret: Callable[[], str]) -> None:
         self._new_id = new_id

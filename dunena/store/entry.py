@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from enum import Enum
+from operator import attrgetter
 from typing import Final
 
 from dunena.store.values import text_size
 
 EntryId = tuple[str, str]
 """What an entry is found by: namespace ("" for none) and key."""
+
+BY_REVISION: Final = attrgetter("revision")
+"""What entries, removals and records are sorted by."""
 
 ENTRY_BYTES: Final = 300
 """What an entry takes in memory besides the bytes of its names, its value and its ``then``."""
@@ -77,6 +81,27 @@ class EphemeralEntry(Entry):
     ) -> None:
         super().__init__(ns, key, value, expires_at, revision, written_at, then)
         self.owner = owner
+
+
+def make_entry(
+    ns: str,
+    key: str,
+    value: bytes,
+    expires_at: int | None,
+    revision: int,
+    written_at: int,
+    then: bytes | None,
+    owner: str | None,
+) -> Entry:
+    """Make an entry, which is ephemeral if it has an ``owner``."""
+    if owner is None:
+        return Entry(ns, key, value, expires_at, revision, written_at, then)
+    return EphemeralEntry(ns, key, value, expires_at, revision, written_at, then, owner)
+
+
+def owner_of(entry: Entry | None) -> str | None:
+    """Return the session that an entry ends with; None for an ordinary one, or none."""
+    return entry.owner if isinstance(entry, EphemeralEntry) else None
 
 
 class ChangeKind(Enum):

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dunena.store.entry import Change, ChangeKind, Entry
+from dunena.store.entry import BY_REVISION, Change, ChangeKind, Entry
 from dunena.store.limits import REMOVALS_MAX
 
 
@@ -84,7 +84,7 @@ class Positions:
     def disorder(self) -> None:
         """Learn that the newest changes may have come in another order than their revisions."""
         self._is_ordered = False
-        self._removals = deque(sorted(self._removals, key=_removed_at))
+        self._removals = deque(sorted(self._removals, key=BY_REVISION))
 
     def clear(self, revision: int) -> None:
         """Take out everything: a position before ``revision`` cannot be continued."""
@@ -136,7 +136,7 @@ class Positions:
         if newest:
             for entry in entries:
                 newest.pop((entry.ns, entry.key), None)
-        return Difference(entries, sorted(newest.values(), key=_removed_at))
+        return Difference(entries, sorted(newest.values(), key=BY_REVISION))
 
     @property
     def forgotten_soon(self) -> int:
@@ -150,13 +150,5 @@ class Positions:
     def _put_in_order(self) -> None:
         """Sort the entries if changes were undone: those that came back stand at the end."""
         if not self._is_ordered:
-            self._order = dict.fromkeys(sorted(self._order, key=_revision_of))
+            self._order = dict.fromkeys(sorted(self._order, key=BY_REVISION))
             self._is_ordered = True
-
-
-def _revision_of(entry: Entry) -> int:
-    return entry.revision
-
-
-def _removed_at(removal: Removal) -> int:
-    return removal.revision

@@ -190,6 +190,11 @@ class Store(StoreView):
         """The size of all encoded values in bytes."""
         return self.table.value_bytes
 
+    def count_owned(self, owner: str) -> int:
+        """Return the number of ephemeral entries that a session owns."""
+        ephemeral = self.table.ephemeral
+        return 0 if ephemeral is None else ephemeral.count_of(owner)
+
     @property
     def evictions(self) -> int:
         """The number of entries that were evicted from a full store."""

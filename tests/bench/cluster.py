@@ -53,7 +53,7 @@ class Follower:
         self._news = asyncio.Event()
         self._stored: asyncio.Future[None] | None = None
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
         self.loaded = len(contents.entries)
         self._news.set()
 

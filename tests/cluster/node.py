@@ -26,11 +26,15 @@ Result = LogBatch | Refusal
 
 
 class Node:
-    """A follower that holds values by key, with the revision of each."""
+    """A follower that holds values by key, with the revision of each.
+
+    ``thens`` are those that the log has told of last.
+    """
 
     def __init__(self, store: StoreSettings) -> None:
         self.log = open_log(store)
         self.values: dict[str, tuple[int, bytes]] = {}
+        self.thens: dict[str, bytes | None] = {}
         self.revision = 0
         self.batches: list[LogBatch] = []
         self.told: list[tuple[str, bytes]] = []
@@ -39,11 +43,14 @@ class Node:
         self._count = 0
         self._news = asyncio.Event()
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
+        if own is not None:
+            self.apply([own])
         self.loads += 1
         self.values = {
             entry.key: (entry.revision, bytes(entry.value)) for entry in contents.entries
         }
+        self.thens = {entry.key: entry.then for entry in contents.entries}
         self.revision = contents.revision
         self._news.set()
 
@@ -85,6 +92,7 @@ class Node:
         op = record.op
         if op.kind is OpKind.SET:
             self.values[op.key] = (record.revision, op.value)
+            self.thens[op.key] = op.then
         elif op.kind is OpKind.CLEAR:
             self.values.clear()
         elif op.kind is not OpKind.NOTE:

@@ -95,6 +95,21 @@ def test_a_new_node_loads_20_000_keys(single: Cluster):
     run(test(), debug=False)
 
 
+def test_what_is_merged_at_the_end_of_a_ttl_may_be_as_large_as_a_value(single: Cluster):
+    async def test() -> None:
+        async with node_at(single.urls, "then") as one, node_at(single.urls, "then") as two:
+            then = b'"%s"' % (b"x" * (one.log.value_bytes_max - 10))
+            last = await one.propose((Op(OpKind.SET, "", "k", b"{}", ttl_ms=60_000, then=then),))
+            assert isinstance(last, LogBatch)
+            await two.until(lambda: two.revision >= last.revision)
+            async with node_at(single.urls, "then") as three:
+                for node in (one, two, three):
+                    assert node.values["k"][1] == b"{}"
+                    assert node.thens["k"] == then
+
+    run(test())
+
+
 def test_all_removed_at_once_is_gone_at_all_nodes_and_for_a_new_one(single: Cluster):
     async def test() -> None:
         async with node_at(single.urls, "clear") as one, node_at(single.urls, "clear") as two:

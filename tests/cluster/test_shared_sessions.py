@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 import dunena
 from dunena import Session
 from dunena.persistence.log import LEASE_MS
+from dunena.sessions.limits import SHARED_SESSION_KEYS_MAX, WILL_OPERATIONS_MAX
 from tests.protocol.clients import Client, http, open_objects
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.nats_cluster import Cluster, wait_for
@@ -25,6 +26,26 @@ from tests.support.server import ServerProcess
 def node_of(cluster: Cluster, bucket: str, *arguments: str) -> ServerProcess:
     """A server that shares a bucket with others of its name."""
     return ServerProcess(None, "--store", ",".join(cluster.urls), "--bucket", bucket, *arguments)
+
+
+@contextmanager
+def two_nodes(cluster: Cluster, bucket: str) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """Two servers that share a bucket."""
+    with node_of(cluster, bucket) as one, node_of(cluster, bucket) as other:
+        yield one, other
+
+
+@contextmanager
+def outage(
+    nats_server: Path, folder: Path
+) -> Iterator[tuple[Cluster, ServerProcess, CuttingProxy]]:
+    """NATS servers that may end, a server at them, and the way to it."""
+    with (
+        Cluster(nats_server, folder) as cluster,
+        node_of(cluster, "outage") as server,
+        CuttingProxy(server.port) as proxy,
+    ):
+        yield cluster, server, proxy
 
 
 def ask(client: Client, action: str, **fields: Any) -> dict[str, Any]:
@@ -44,9 +65,7 @@ def wait_for_keys(server: ServerProcess, expected: dict[str, Any]) -> None:
 
 
 def test_a_node_that_is_killed_leaves_no_ephemeral_key_and_its_wills_run(single: Cluster) -> None:
-    with ExitStack() as stack:
-        one = stack.enter_context(node_of(single, "killed"))
-        other = stack.enter_context(node_of(single, "killed"))
+    with two_nodes(single, "killed") as (one, other), ExitStack() as stack:
         client = stack.enter_context(open_objects(one))
         follower = stack.enter_context(open_objects(other))
         ask(client, "session", grace=2000, will=[{"op": "set", "key": "gone", "value": 1}])
@@ -75,9 +94,7 @@ def ask_update(client: Client, message: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_session_is_resumed_at_another_node_without_a_flicker(single: Cluster) -> None:
-    with ExitStack() as stack:
-        one = stack.enter_context(node_of(single, "resumed"))
-        other = stack.enter_context(node_of(single, "resumed"))
+    with two_nodes(single, "resumed") as (one, other), ExitStack() as stack:
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=4000)
         ask(client, "set", key="here", value=1, ephemeral=True)
@@ -94,12 +111,31 @@ def test_a_session_is_resumed_at_another_node_without_a_flicker(single: Cluster)
         wait_for_keys(one, {})
 
 
+def test_a_session_with_all_the_keys_it_may_have_ends_in_one_change(single: Cluster) -> None:
+    with two_nodes(single, "many") as (one, other), ExitStack() as stack:
+        client = stack.enter_context(open_objects(one))
+        wills = [{"op": "set", "key": f"w{n}", "value": 1} for n in range(WILL_OPERATIONS_MAX)]
+        ask(client, "session", will=wills)
+        keys = [f"k{number}" for number in range(SHARED_SESSION_KEYS_MAX)]
+        ops = [{"op": "set", "key": key, "value": 1, "ephemeral": True} for key in keys]
+        ask(client, "txn", ops=ops)
+        wait_for(lambda: len(keys_of(other)) == len(keys), lambda: other.log)
+        batches_before = batches_of(other)
+        client.close()
+        wait_for_keys(other, {will["key"]: 1 for will in wills})
+        assert batches_of(other) == batches_before + 1, "it came in parts"
+
+
+def batches_of(server: ServerProcess) -> int:
+    """The batches with changes that the node has seen."""
+    batches: int = http(server, "GET", "/stats").json["store"]["batches"]
+    return batches
+
+
 def test_an_open_connection_is_closed_when_its_session_is_resumed_at_another_node(
     single: Cluster,
 ) -> None:
-    with ExitStack() as stack:
-        one = stack.enter_context(node_of(single, "displaced"))
-        other = stack.enter_context(node_of(single, "displaced"))
+    with two_nodes(single, "displaced") as (one, other), ExitStack() as stack:
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=4000)
         second = stack.enter_context(open_objects(other))
@@ -113,9 +149,7 @@ def test_an_open_connection_is_closed_when_its_session_is_resumed_at_another_nod
 
 
 def test_a_session_of_a_killed_node_is_resumed_at_another_one(single: Cluster) -> None:
-    with ExitStack() as stack:
-        one = stack.enter_context(node_of(single, "moved"))
-        other = stack.enter_context(node_of(single, "moved"))
+    with two_nodes(single, "moved") as (one, other), ExitStack() as stack:
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=1000)
         ask(client, "set", key="here", value=1, ephemeral=True)
@@ -130,9 +164,7 @@ def test_a_session_of_a_killed_node_is_resumed_at_another_one(single: Cluster) -
 
 
 def test_a_server_that_stops_lets_its_clients_go_on_elsewhere(single: Cluster) -> None:
-    with ExitStack() as stack:
-        one = stack.enter_context(node_of(single, "stopped"))
-        other = stack.enter_context(node_of(single, "stopped"))
+    with two_nodes(single, "stopped") as (one, other), ExitStack() as stack:
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=30_000)
         ask(client, "set", key="here", value=1, ephemeral=True)
@@ -154,10 +186,7 @@ def page(node: Path, node_modules: Path, tmp_path: Path) -> Iterator[NodeClient]
 def test_python_clients_keep_session_and_presence_over_an_outage_of_the_store(
     nats_server: Path, tmp_path: Path
 ) -> None:
-    with ExitStack() as stack:
-        cluster = stack.enter_context(Cluster(nats_server, tmp_path))
-        server = stack.enter_context(node_of(cluster, "outage"))
-        proxy = stack.enter_context(CuttingProxy(server.port))
+    with outage(nats_server, tmp_path) as (cluster, server, proxy), ExitStack() as stack:
         session = Session(timeout=2000, grace=60_000)
         store = stack.enter_context(dunena.sync.connect(proxy.url, session=session))
         store.present("ada", {"name": "Ada"})
@@ -171,19 +200,23 @@ def test_python_clients_keep_session_and_presence_over_an_outage_of_the_store(
         assert follower.heard() == []
 
 
+def be_present_through(
+    page: NodeClient, options: str, cluster: Cluster, server: ServerProcess, proxy: CuttingProxy
+) -> None:
+    """A page is present, its store and its connection are lost, and the store is back."""
+    page.open(proxy.url, options)
+    page.run("await state.store.present('ada', 1)")
+    lose_the_store(cluster, server)
+    proxy.cut()
+    page.run("await until(() => state.errors.some((text) => text.startsWith('Storage error')))")
+    cluster.mend()
+
+
 def test_pages_keep_session_and_presence_over_an_outage_of_the_store(
     nats_server: Path, tmp_path: Path, page: NodeClient
 ) -> None:
-    with ExitStack() as stack:
-        cluster = stack.enter_context(Cluster(nats_server, tmp_path))
-        server = stack.enter_context(node_of(cluster, "outage"))
-        proxy = stack.enter_context(CuttingProxy(server.port))
-        page.open(proxy.url, "session: { timeout: 2000, grace: 60000 }")
-        page.run("await state.store.present('ada', 1)")
-        lose_the_store(cluster, server)
-        proxy.cut()
-        page.run("await until(() => state.errors.some((text) => text.startsWith('Storage error')))")
-        cluster.mend()
+    with outage(nats_server, tmp_path) as (cluster, server, proxy):
+        be_present_through(page, "session: { timeout: 2000, grace: 60000 }", cluster, server, proxy)
         wait_for(lambda: sessions_of(server)["resumed"] == 1, lambda: server.log)
         assert keys_of(server) == {"ada": 1}
 
@@ -191,16 +224,8 @@ def test_pages_keep_session_and_presence_over_an_outage_of_the_store(
 def test_pages_without_a_session_are_present_again_after_an_outage_of_the_store(
     nats_server: Path, tmp_path: Path, page: NodeClient
 ) -> None:
-    with ExitStack() as stack:
-        cluster = stack.enter_context(Cluster(nats_server, tmp_path))
-        server = stack.enter_context(node_of(cluster, "outage"))
-        proxy = stack.enter_context(CuttingProxy(server.port))
-        page.open(proxy.url, "")
-        page.run("await state.store.present('ada', 1)")
-        lose_the_store(cluster, server)
-        proxy.cut()
-        page.run("await until(() => state.errors.some((text) => text.startsWith('Storage error')))")
-        cluster.mend()
+    with outage(nats_server, tmp_path) as (cluster, server, proxy):
+        be_present_through(page, "", cluster, server, proxy)
         wait_for(lambda: sessions_of(server)["ended"] == 1, lambda: server.log)
         wait_for_keys(server, {"ada": 1})
 
@@ -219,9 +244,7 @@ def sessions_of(server: ServerProcess) -> dict[str, int]:
 def test_a_node_that_hung_ends_the_connections_whose_sessions_others_ended(
     single: Cluster,
 ) -> None:
-    with ExitStack() as stack:
-        one = stack.enter_context(node_of(single, "hung"))
-        other = stack.enter_context(node_of(single, "hung"))
+    with two_nodes(single, "hung") as (one, other), ExitStack() as stack:
         client = stack.enter_context(open_objects(one, ping_interval=None))
         begun = ask(client, "session", grace=1000, timeout=60_000)
         ask(client, "set", key="here", value=1, ephemeral=True)

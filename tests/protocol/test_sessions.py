@@ -15,7 +15,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from dunena.sessions.limits import SESSION_KEYS_MAX, WILL_BYTES_MAX, WILL_OPERATIONS_MAX
+from dunena.sessions.limits import (
+    SESSION_KEYS_MAX,
+    SHARED_SESSION_KEYS_MAX,
+    WILL_BYTES_MAX,
+    WILL_OPERATIONS_MAX,
+)
 from tests.e2e.processes import run_copy
 from tests.protocol.clients import (
     CLOSE,
@@ -36,6 +41,7 @@ from tests.support.cutting_proxy import CuttingProxy
 from tests.support.fixtures import StartServer
 from tests.support.patience import patiently
 from tests.support.server import ServerProcess
+from tests.support.shared_mode import is_shared
 
 LONG_GRACE = 60_000
 """So long that no test waits for its end."""
@@ -377,7 +383,7 @@ def test_the_server_tells_of_its_sessions(start_server: StartServer) -> None:
             "maxTimeout": 60_000,
             "defaultTimeout": 40_000,
             "maxGrace": 60_000,
-            "maxKeys": SESSION_KEYS_MAX,
+            "maxKeys": SHARED_SESSION_KEYS_MAX if is_shared() else SESSION_KEYS_MAX,
             "maxWillOps": WILL_OPERATIONS_MAX,
             "maxWillBytes": WILL_BYTES_MAX,
         }

@@ -210,8 +210,8 @@ class Checker:
             truth = self.truth_of(node)
             if node.store.revision != truth.log.revision:
                 raise BrokenPromiseError(f"3 converge: {node.log.node} at {node.store.revision}")
-            if node.coordinator.parked_count:
-                raise BrokenPromiseError(f"acknowledged: {node.coordinator.parked_count} wait")
+            if node.coordinator.requests.count:
+                raise BrokenPromiseError(f"acknowledged: {node.coordinator.requests.count} wait")
             name = node.log.node
             if name not in self._gapped and self._heard[name] != len(truth.events):
                 raise BrokenPromiseError(f"events: {name} told {self._heard[name]}")

@@ -169,8 +169,11 @@ class Member:
 
     # --- what it is told ---
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
         history = self.history
+        if own is not None:
+            history.figures["loads with an own batch"] += 1
+            self._apply(own)
         self.is_before_repair = False
         history.figures["loads"] += 1
         self.epoch = contents.epoch
@@ -189,6 +192,7 @@ class Member:
     def apply(self, batches: Sequence[LogBatch]) -> None:
         for batch in batches:
             self._apply(batch)
+            promise(not self.is_before_repair, "an own batch came before what it comes after")
         self._go_on()
 
     def _go_on(self) -> None:
@@ -587,7 +591,9 @@ class SharedLogHistory:
             )  # fmt: skip
         ttl_ms = random.choice((None, None, 300, 4000))
         expires_at = member.log.now + 2000 if ttl_ms is None and random.random() < 0.2 else None
-        then = b'{"\xc3\xa4":"%\\n"}' if ttl_ms and random.random() < 0.3 else None
+        then = None
+        if ttl_ms and random.random() < 0.3:
+            then = b'{"\xc3\xa4":"%%\\n%s"}' % (b" " * (self.figures["ops"] % 2 * 500))
         owner = random.choice((None, None, "s1"))
         return Op(
             OpKind.SET, ns, key, value, ttl_ms, expires_at, then, owner,

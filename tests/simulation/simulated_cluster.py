@@ -304,10 +304,10 @@ class World:
             self.checker.tell_gap(node)
             log.lose(self.random.choice((1, 2, None)))
         elif choice < 0.85:
-            log.repair()
+            log.repair(finds_own=self.random.random() < 0.5)
         elif choice < 0.92 and self.loses_deliveries:
             self.checker.tell_gap(node)
-            log.load()
+            log.load(finds_own=self.random.random() < 0.5)
         elif choice < 0.94:
             log.shared.forget_removals()
         elif choice < 0.96 and self.changes_log:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dunena.persistence.log import Op
+from dunena.persistence.log import Contents, LogBatch, Op
 from dunena.server.shared import expiry, planner
 from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.coordinator import Coordinator
@@ -200,6 +200,18 @@ def with_conflicts_as_answers(patch: Patch) -> None:
     patch.setattr(Coordinator, "_again", again)
 
 
+def with_own_before_the_rest(patch: Patch) -> None:
+    """An own proposal that is found when all is loaded is made as if nothing had been missed."""
+    load = Coordinator.load
+
+    def load_after(self: Coordinator, contents: Contents, own: LogBatch | None = None) -> None:
+        if own is not None:
+            self.apply([own])
+        load(self, contents)
+
+    patch.setattr(Coordinator, "load", load_after)
+
+
 SABOTAGES: list[Callable[[Patch], None]] = [
     without_lanes,
     deleted_by_plan,
@@ -216,6 +228,7 @@ SABOTAGES: list[Callable[[Patch], None]] = [
     from_now_on,
     answered_at_once,
     with_conflicts_as_answers,
+    with_own_before_the_rest,
 ]
 
 

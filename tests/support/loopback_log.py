@@ -18,7 +18,7 @@ from dunena.persistence.log import (
     Refusal,
     RefusalKind,
 )
-from dunena.store.entry import Entry, EphemeralEntry
+from dunena.store.entry import BY_REVISION, Entry, make_entry, owner_of
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 Place = tuple[bool, str, str]
@@ -90,9 +90,7 @@ class SharedLog:
             self.clock(),
             [copy_of(entry) for entry in self.entries.values()],
             dict(self.notes),
-            sorted(
-                (r for r in self.removed.values() if r.revision > self.floor), key=_place_in_log
-            ),
+            sorted((r for r in self.removed.values() if r.revision > self.floor), key=BY_REVISION),
             self.floor,
         )
 
@@ -158,6 +156,7 @@ class LoopbackLog:
         self.skew_ms = 0
         self.soon: Callable[[Callable[[], None]], object] | None = None
         self.is_alive = True
+        self.is_reader = False
         self.last_sign: int | None = None  # of a node that is not alive; None for when asked first
         self.state = LogState.STARTING
         self.reason: str | None = None
@@ -210,10 +209,12 @@ class LoopbackLog:
                 return self.now if other.is_alive else other.last_sign
         return None
 
-    def tell(self, channel: str, data: bytes) -> None:
-        assert self.status.is_connected
+    def tell(self, channel: str, data: bytes) -> str | None:
+        if self.is_reader or not self.status.is_connected:
+            return "this server may only read" if self.is_reader else self.reason or "not connected"
         for node in self.shared.nodes:
             node.messages.append((channel, data))
+        return None
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         assert wanted is (channel not in self.channels), "each is asked for once"
@@ -234,13 +235,23 @@ class LoopbackLog:
             if channel in self.channels:
                 self.follower.message(channel, data)
 
-    def load(self) -> None:
-        """Everything is there; what was under way is forgotten with what was delivered."""
-        self._next = len(self.shared.batches)
+    def load(self, *, finds_own: bool = False) -> None:
+        """Everything is there; ``finds_own``: what the node had proposed is found to be stored.
+
+        Else what was under way is forgotten with what was delivered.
+        """
+        if self.lost_from is not None:
+            self._next = self._next_lost
+        missed = self._take(None)
+        own = next((batch for batch in missed if batch.number is not None), None)
+        if finds_own and own is not None:
+            self._unanswered = None
+        else:
+            own = None
         self.state = LogState.READY
         self.lost_from = None
         self.told_revision = self.shared.revision
-        self.follower.load(self.shared.contents())
+        self.follower.load(self.shared.contents(), own)
         self._settle_lost()
 
     def follow(self, shared: SharedLog) -> None:
@@ -249,6 +260,7 @@ class LoopbackLog:
         self.shared = shared
         shared.nodes.append(self)
         self._unanswered, self.under_way = self._unanswered or self.under_way, None
+        self._next = self._next_lost = len(shared.batches)
         self.load()
 
     def work(self) -> None:
@@ -358,28 +370,17 @@ def set_(key: str, value: bytes, ns: str = "") -> Op:
 
 def copy_of(entry: Entry) -> Entry:
     """An entry of its own for a node."""
-    if isinstance(entry, EphemeralEntry):
-        return EphemeralEntry(
-            entry.ns, entry.key, entry.value, entry.expires_at, entry.revision,
-            entry.written_at, entry.then, entry.owner,
-        )  # fmt: skip
-    return Entry(
+    return make_entry(
         entry.ns, entry.key, entry.value, entry.expires_at, entry.revision,
-        entry.written_at, entry.then,
+        entry.written_at, entry.then, owner_of(entry),
     )  # fmt: skip
 
 
 def _entry_of(record: Record, now: int) -> Entry:
     op = record.op
-    if op.owner is None:
-        return Entry(op.ns, op.key, op.value, record.ends_at, record.revision, now, op.then)
-    return EphemeralEntry(
+    return make_entry(
         op.ns, op.key, op.value, record.ends_at, record.revision, now, op.then, op.owner
     )
-
-
-def _place_in_log(record: Record) -> int:
-    return record.revision
 
 
 def _place_of(op: Op) -> Place:

@@ -26,7 +26,7 @@ class StubLog:
     def last_sign_of(self, node: str) -> int | None:
         return None
 
-    def tell(self, channel: str, data: bytes) -> None:
+    def tell(self, channel: str, data: bytes) -> str | None:
         raise NotImplementedError
 
     def listen(self, channel: str, *, wanted: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.log import PROPOSAL_BYTES_MAX, Op, OpKind, RefusalKind
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op, OpKind, RefusalKind
 from dunena.store.limits import Limits
 from tests.support.loopback_log import SharedLog, set_
 from tests.support.shared_rooms import Cluster
@@ -87,7 +87,7 @@ def test_a_refusal_is_the_answer_of_all_requests(kind: RefusalKind, text: str) -
     client.heard()
     a.log.refuse(kind)
     assert [(said(m), m["id"]) for m in client.heard()] == [(text, 1), (text, 2)]
-    assert a.coordinator.parked_count == 0
+    assert a.coordinator.requests.count == 0
 
 
 def test_increments_of_several_nodes_all_count() -> None:
@@ -297,6 +297,61 @@ def test_deleted_is_not_told_of_a_key_whose_changes_were_overtaken_in_a_gap() ->
     assert answer["data"] == f'Revision conflict: "k" is at {cluster.log.entries["", "k"].revision}'
 
 
+def test_an_own_proposal_that_is_found_when_all_is_loaded_is_told_with_the_rest() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    first, second, watcher = a.client(), b.client(), b.client()
+    watcher.ask({"type": "watch", "pattern": "*", "id": 1})
+    first.say(set_message("before", "1"))
+    first.heard()
+    a.log.work()
+    second.say({"type": "incr", "key": "own", "id": 1})
+    second.heard()
+    b.log.send()
+    b.log.lose()
+    first.say(set_message("after", "1"))
+    first.heard()
+    a.log.work()
+    b.log.load(finds_own=True)
+    (update,) = [said(m) for m in watcher.heard() if m.get("type") == "update"]
+    assert sorted(change["key"] for change in update["changes"]) == ["after", "before", "own"]
+    assert update["rev"] == a.store.revision == b.store.revision
+    heard = second.heard()
+    (answer,) = [m for m in heard if m.get("id") == 1]
+    assert said(answer)["value"] == 1
+    assert said(answer)["rev"] == cluster.log.entries["", "own"].revision
+    assert heard[-1] is answer, "it was told before all that it stands beside"
+    second.ask({"type": "incr", "key": "own"})
+    assert b.store.table.find("", "own").value == b"2"
+
+
+def test_deleted_is_not_told_of_a_key_whose_changes_were_overtaken_before_a_load() -> None:
+    cluster = Cluster(2).load()
+    _, b = cluster.nodes
+    client, asking = b.client(), b.client()
+    client.ask(set_message("k", "1"))
+    b.log.lose()
+    cluster.log.put((Op(OpKind.REMOVE, key="k"),))
+    client.say({"type": "del", "key": "k", "id": 1})
+    client.heard()
+    b.log.send()
+    b.log.load(finds_own=True)
+    (answer,) = [m for m in client.heard() if m.get("id") == 1]
+    assert answer["type"] == "error"
+    assert answer["data"].endswith("the change may have been made")
+    assert b.store.table.find("", "k") is None
+    b.log.lose()
+    asking.say({"type": "set", "key": "k", "value": 1, "ifRev": 5, "id": 2})
+    asking.heard()
+    b.log.send()
+    cluster.log.put((set_("k", b"2"),))
+    b.log.load(finds_own=True)
+    assert [m for m in asking.heard() if m.get("id") == 2] == []
+    cluster.work()
+    (answer,) = [m for m in asking.heard() if m.get("id") == 2]
+    assert answer["data"] == f'Revision conflict: "k" is at {cluster.log.entries["", "k"].revision}'
+
+
 def test_another_log_is_told_as_a_reset() -> None:
     cluster = Cluster(1).load()
     a = cluster.nodes[0]
@@ -441,3 +496,65 @@ def test_what_a_node_does_by_itself_is_not_counted_as_refused() -> None:
     a.log.refuse(RefusalKind.UNAVAILABLE)
     a.run()
     assert a.telemetry.storage_failures == 0
+
+
+def test_what_is_merged_at_the_end_of_a_ttl_may_be_as_large_as_a_value_beside_it() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client = a.client()
+    size_max = a.log.value_bytes_max
+    message = {"type": "set", "key": "k", "value": {}, "ttl": 100, "id": 1}
+    client.say({**message, "then": {"a": "x" * (size_max - 10)}})
+    cluster.work()
+    assert client.heard()[-1]["type"] == "result"
+    client.say({**message, "then": {"a": "x" * (size_max - 9)}})
+    cluster.work()
+    error = client.heard()[-1]
+    assert said(error) == f"Value and then exceed max size together ({size_max} bytes)"
+    assert error["code"] == "limit"
+    assert len(b.store.get("", "k", cluster.now).then or b"") == size_max - 2
+
+
+@pytest.mark.parametrize("key", [None, "once"])
+def test_a_request_with_an_idempotency_key_may_change_one_key_less(key: str | None) -> None:
+    cluster = Cluster(2).load()
+    client = cluster.nodes[0].client()
+    count_max = GROUP_OPS_MAX if key is None else GROUP_OPS_MAX - 1
+    for count in (count_max + 1, count_max):
+        ops = [{"op": "set", "key": f"k{number}", "value": 1} for number in range(count)]
+        client.say({"type": "txn", "ops": ops, "idempotencyKey": key, "id": count})
+    cluster.work()
+    answers = {m["id"]: said(m) for m in client.heard() if "id" in m}
+    assert answers[count_max + 1] == f"Entries exceed max count ({count_max})"
+    assert len(answers[count_max]["results"]) == count_max
+
+
+def test_an_answer_that_is_too_large_to_be_remembered_is_refused() -> None:
+    cluster = Cluster(1).load()
+    node = cluster.nodes[0]
+    client = node.client()
+    ops = [{"op": "set", "key": key, "value": "x" * 600_000, "return": True} for key in "ab"]
+    message = {"type": "txn", "ops": ops, "id": 1}
+    client.say({**message, "idempotencyKey": "once"})
+    cluster.work()
+    size_max = node.log.value_bytes_max
+    error = client.heard()[-1]
+    text = f"Answer exceeds max size to be remembered ({size_max} bytes)"
+    assert (said(error), error["code"]) == (text, "limit")
+    assert node.store.entry_count == 0
+    assert client.ask(message)[-1]["type"] == "result"
+
+
+def test_keys_past_their_time_do_not_count_for_a_request_that_changes_them() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client = a.client()
+    keys = [f"k{number}" for number in range(GROUP_OPS_MAX)]
+    ops = [{"op": "set", "key": key, "value": 1, "ttl": 100} for key in keys]
+    client.ask({"type": "txn", "ops": ops})
+    for node in (a, b):
+        node.parts.expiry.cancel()
+    cluster.pass_time(100)
+    answer = client.ask({"type": "mset", "entries": [{"key": k, "value": "2"} for k in keys]})[-1]
+    assert "data" in answer, answer
+    assert {entry.value for entry in b.store.entries()} == {b'"2"'}

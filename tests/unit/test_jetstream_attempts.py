@@ -88,7 +88,8 @@ def test_what_no_server_stores_is_refused_before_it_is_sent() -> None:
     assert draft_of(most, (set_of("a"),)).refusal(payload) is not None
     assert draft_of((set_of("ü" * 600),)).refusal(payload) is not None
     then = Op(OpKind.SET, "", "a", b"1", ttl_ms=1, then=b'"' + b"x" * 61_000 + b'"')
-    assert draft_of((then,)).refusal(1 << 20) is not None
+    assert draft_of((then,)).refusal(1 << 20) is None
+    assert draft_of((then,)).refusal(61_000) is not None
     # A value of that size may come with others of that size in all.
     large = tuple(set_of(str(n), b"x" * (PROPOSAL_BYTES_MAX // 4)) for n in range(5))
     assert draft_of(large[:4]).refusal(1 << 30) is None

@@ -44,7 +44,7 @@ class Follower:
         self.heard: list[tuple[str, bytes]] = []
         self.states = 0
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
         self.loaded.append(contents)
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
@@ -147,6 +147,17 @@ def test_a_reader_makes_nothing_and_proposes_nothing(world: World) -> None:
     world.run()
     assert follower.refused[1].kind is RefusalKind.UNAVAILABLE
     assert not any("r1" in subject for subject in world.cluster.replicas[0].last)
+
+
+def test_a_reader_hears_messages_and_tells_none(world: World) -> None:
+    log, _ = world.start("n1")
+    reader, follower = world.start("r1", is_reader=True)
+    world.run(5)
+    reader.listen("chat", wanted=True)
+    assert reader.tell("chat", b"1") == "this server may only read"
+    assert log.tell("chat", b"2") is None
+    world.run()
+    assert follower.heard == [("chat", b"2")]
 
 
 def test_a_stream_that_cannot_be_a_log_is_waited_for(world: World) -> None:

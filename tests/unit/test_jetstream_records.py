@@ -7,6 +7,7 @@ import pytest
 from dunena.persistence.jetstream.headers import milliseconds_of
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.records import (
+    THEN_HEADER_BYTES_MAX,
     data_of,
     entry_of,
     headers_of,
@@ -20,6 +21,9 @@ from dunena.store.entry import EphemeralEntry
 NAMES = SubjectNames("show")
 TIME = "2026-11-30T08:00:00.25Z"
 NOW = milliseconds_of(TIME)
+
+HEADERS_BYTES_MAX = 1_400
+"""Of an operation: with those of its batch a value of the largest size still fits in a message."""
 
 
 def stored(op: Op, sequence: int = 7) -> Message:
@@ -53,6 +57,8 @@ def received(
         (Op(OpKind.SET, "", "a", b"1", ttl_ms=1500), NOW + 1500),
         (Op(OpKind.SET, "", "a", b"1", expires_at=NOW + 99), NOW + 99),
         (Op(OpKind.SET, "", "a", b"1", ttl_ms=5, then='{"ü":"%\\n 1"}'.encode()), NOW + 5),
+        (Op(OpKind.SET, "", "a", b"1", ttl_ms=5, then=b'"' + b"x" * 200_000 + b'"'), NOW + 5),
+        (Op(OpKind.SET, "", "a", b"1", ttl_ms=5, then=b"[" + b"1," * 150 + b"1]"), NOW + 5),
         (Op(OpKind.SET, "", "a", b"1", owner="s 1"), None),
         (Op(OpKind.REMOVE, "", "a"), None),
         (Op(OpKind.EXPIRE, "", "a"), None),
@@ -64,6 +70,7 @@ def received(
 def test_an_operation_comes_back_from_its_message(op: Op, ends_at: int | None) -> None:
     message = stored(replace(op, is_conditional=True))
     assert record_of(message, NAMES) == Record(op, 7, ends_at)
+    assert sum(map(len, [*headers_of(op, NOW), *headers_of(op, NOW).values()])) < HEADERS_BYTES_MAX
     for name, value in message.headers.items():
         assert (name + value).isascii()
         assert "\n" not in name + value
@@ -118,6 +125,8 @@ def test_a_marker_of_the_server_is_an_expire() -> None:
         {"Dunena-TTL": ""},
         {"Dunena-Expires": "9" * 5000},
         {"Dunena-TTL": "5", "Dunena-Then": "{"},
+        {"Dunena-TTL": "5", "Dunena-Then-Bytes": "2"},
+        {"Dunena-TTL": "5", "Dunena-Then-Bytes": "-1"},
     ],
 )
 @pytest.mark.parametrize("ours", [False, True])
@@ -142,6 +151,19 @@ def test_a_merge_of_others_waits_for_no_key_that_the_server_frees() -> None:
     assert freed is not None
     assert (kept.op.then, kept.ends_at) == (b'{"a":1}', NOW + 5000)
     assert (freed.op.then, freed.ends_at) == (None, NOW + 2000)
+
+
+def test_a_small_merge_leaves_the_value_as_it_is_for_others() -> None:
+    op = Op(OpKind.SET, "", "a", b"1", ttl_ms=5, then=b"x" * THEN_HEADER_BYTES_MAX)
+    assert data_of(op) == b"1"
+    assert data_of(replace(op, then=b"x" * (THEN_HEADER_BYTES_MAX + 1))).startswith(b"1x")
+
+
+def test_a_merge_behind_a_value_is_read_wherever_the_message_comes_from() -> None:
+    headers = {"Dunena-TTL": "5000", "Dunena-Then-Bytes": "8"}
+    record = record_of(received(headers, b'{"b": 2}{"a": 1}'), NAMES)
+    assert record is not None
+    assert (record.op.value, record.op.then) == (b'{"b":2}', b'{"a":1}')
 
 
 def test_a_time_to_live_of_others_ends_the_key() -> None:

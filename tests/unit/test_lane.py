@@ -10,7 +10,7 @@ from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import EVERYTHING
 from dunena.persistence.log import RefusalKind
 from dunena.server.outbox import Outbox
-from dunena.server.shared import coordinator, lane
+from dunena.server.shared import lane, parked_requests
 from dunena.server.websocket.connection import WebSocketConnection
 from dunena.server.websocket.handshake import AcceptedHandshake
 from tests.support.shared_rooms import Cluster, SharedRooms
@@ -151,7 +151,7 @@ def test_a_lost_connection_answers_nothing_and_its_change_is_made() -> None:
     cluster.work()
     assert peer.heard() == []
     assert peer.node.store.table.find("", "a") is not None
-    assert peer.node.coordinator.parked_count == 0
+    assert peer.node.coordinator.requests.count == 0
 
 
 def test_so_many_requests_of_one_connection_run_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_so_many_requests_of_one_connection_run_ahead(monkeypatch: pytest.Monkey
     peer = Peer(cluster.nodes[0])
     for number in range(8):
         peer.send(said({"action": "set", "key": "a", "value": number, "id": number}))
-    assert peer.node.coordinator.parked_count == 3
+    assert peer.node.coordinator.requests.count == 3
     assert not peer.transport.is_reading
     for _ in range(3):
         cluster.work()
@@ -174,20 +174,20 @@ def test_so_many_bytes_of_one_connection_run_ahead(monkeypatch: pytest.MonkeyPat
     peer = Peer(cluster.nodes[0])
     for number in range(4):
         peer.send(said({"action": "set", "key": "a", "value": "x" * 40, "id": number}))
-    assert peer.node.coordinator.parked_count == 1
+    assert peer.node.coordinator.requests.count == 1
     for _ in range(4):
         cluster.work()
     assert [answer["id"] for answer in peer.heard()] == list(range(4))
 
 
 def test_a_full_server_lets_connections_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "PARKED_REQUESTS_MAX", 2)
+    monkeypatch.setattr(parked_requests, "PARKED_REQUESTS_MAX", 2)
     cluster = Cluster(1).load()
     peers = [Peer(cluster.nodes[0]) for _ in range(3)]
     for peer in peers:
         for number in range(2):
             peer.send(said({"action": "set", "key": "a", "value": 1, "id": number}))
-    assert cluster.nodes[0].coordinator.parked_count == 2
+    assert cluster.nodes[0].coordinator.requests.count == 2
     for _ in range(4):
         cluster.work()
     for peer in peers:
@@ -199,7 +199,7 @@ def test_a_server_that_stops_answers_what_waits_and_nothing_more() -> None:
     peer = Peer(cluster.nodes[0])
     peer.send(said({"action": "set", "key": "a", "value": 1, "id": 1}))
     stopped: list[bool] = []
-    peer.node.coordinator.stop(lambda: stopped.append(True))
+    peer.node.coordinator.requests.stop(lambda: stopped.append(True))
     peer.send(said({"action": "set", "key": "a", "value": 2, "id": 2}))
     assert peer.heard() == []
     cluster.work()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dunena import setting_table
 from dunena.client.http import Http
+from dunena.persistence.log import GROUP_OPS_MAX
 from dunena.server import limits
 from dunena.server.loop_faults import DESCRIPTORS_RESERVED
 from dunena.server.registry import SWEEP_SECONDS
@@ -87,6 +88,12 @@ def test_every_timeout_is_longer_than_the_sweep_interval() -> None:
 def test_a_silent_stream_stays_no_longer_than_a_silent_websocket() -> None:
     longest = limits.COMMENT_SECONDS + limits.STREAM_SILENT_SECONDS_MAX
     assert longest <= 2 * limits.PING_SECONDS
+
+
+def test_the_end_of_a_session_on_a_shared_store_fits_in_one_proposal() -> None:
+    # An operation of a will may end the time of its key first.
+    keys = session_limits.SHARED_SESSION_KEYS_MAX
+    assert keys + 2 * session_limits.WILL_OPERATIONS_MAX + 1 == GROUP_OPS_MAX
 
 
 def test_a_portion_fits_in_a_batch_and_a_batch_in_the_backlog() -> None:

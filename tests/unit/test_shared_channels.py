@@ -122,6 +122,22 @@ def test_nothing_is_published_while_the_node_is_not_connected(reason: str | None
     assert data_of(follower.heard()) == [2]
 
 
+def test_a_node_that_may_only_read_publishes_nothing() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    follower, reader = dunena(b, "chat"), dunena(a, "chat")
+    a.log.is_reader = True
+    (answer,) = publish(reader, 1)
+    assert answer["data"] == "Storage error: this server may only read; nothing was stored"
+    assert answer["code"] == "unavailable"
+    with pytest.raises(StoreUnavailableError) as refused:
+        http_api.publish(a.services, "chat", 1, a.now)
+    assert refused.value.status == 503
+    assert a.services.hub.messages_published == 0
+    publish(dunena(b), 2)
+    assert data_of(follower.heard()) == data_of(reader.heard()) == [2]
+
+
 def test_a_message_is_no_larger_than_the_servers_of_the_log_permit() -> None:
     cluster = Cluster(1, Limits(value_bytes_max=10_000_000)).load()
     (node,) = cluster.nodes

@@ -25,8 +25,7 @@ from dunena.dialects.ops.draft import Costs, DraftValue, encode_checked
 from dunena.dialects.ops.missing import Encoded
 from dunena.dialects.ops.operation import Answer, Operation, Surroundings
 from dunena.dialects.services import Holder, Services, check_value_size, end_of
-from dunena.sessions.limits import SESSION_KEYS_MAX
-from dunena.store.entry import Change, Entry, EntryId, EphemeralEntry
+from dunena.store.entry import Change, Entry, EntryId, owner_of
 from dunena.store.limits import REPLY_VALUES_BYTES_MAX
 from dunena.store.merge_patch import merge_encoded
 from dunena.store.quota import growth_of, size_of
@@ -47,7 +46,7 @@ class _Draft:
         self.outcome: bytes | None = None
         self.expires_at = None if entry is None else entry.expires_at
         self.then = None if entry is None else entry.then
-        self.owner = _owner_of(entry)
+        self.owner = owner_of(entry)
         self.is_changed = False
         self.last = 0
 
@@ -58,13 +57,23 @@ class Transaction:
     ``holder`` has the session that ephemeral keys belong to; without one there can be none.
     """
 
-    __slots__ = ("_answered", "_drafts", "_ended", "_holder", "_now", "_services", "_surroundings")
+    __slots__ = (
+        "_answered",
+        "_drafts",
+        "_ended",
+        "_holder",
+        "_now",
+        "_owner",
+        "_services",
+        "_surroundings",
+    )
 
     def __init__(self, services: Services, now: int, holder: Holder | None = None) -> None:
         now = services.unrestricted_store.time_of_request(now)
         self._services = services
         self._now = now
         self._holder = holder
+        self._owner: str | None = None  # the sender's session, if a key is to be its own
         self._ended: set[EntryId] = set()
         self._answered = 0  # bytes of the values in the answers
         self._drafts: dict[EntryId, _Draft] = {}
@@ -211,24 +220,24 @@ class Transaction:
         if operation.is_ephemeral:
             if self._holder is None:
                 raise InvalidFieldError("Ephemeral needs a session: send it over the WebSocket")
-            draft.owner = self._holder.owner
+            if self._owner is None:
+                self._owner = self._holder.owner
+            draft.owner = self._owner
         elif is_new or operation.is_ephemeral is False or operation.name == "set":
             draft.owner = None
 
     def _check_owned(self, changed: dict[EntryId, _Draft]) -> None:
         """Raise `TooManyError` if the sender's session would own too many keys."""
-        holder = self._holder
-        if holder is None or holder.session is None:
+        holder, owner = self._holder, self._owner
+        if holder is None or owner is None:
             return
-        owner = holder.session.id
         growth = sum(
-            (draft.owner == owner and draft.outcome is not None) - (_owner_of(draft.entry) == owner)
+            (draft.owner == owner and draft.outcome is not None) - (owner_of(draft.entry) == owner)
             for draft in changed.values()
         )
-        ephemeral = self._services.unrestricted_store.table.ephemeral
-        count = 0 if ephemeral is None else ephemeral.count_of(owner)
-        if growth > 0 and count + growth > SESSION_KEYS_MAX:
-            raise TooManyError("Ephemeral keys", SESSION_KEYS_MAX)
+        count = self._services.unrestricted_store.count_owned(owner)
+        if growth > 0 and count + growth > holder.keys_max:
+            raise TooManyError("Ephemeral keys", holder.keys_max)
 
     def _check_then(self, draft: _Draft, value: bytes, then: bytes) -> None:
         """Raise `ClientError` if what is merged at the end of the ttl would exceed a limit."""
@@ -313,10 +322,6 @@ def check_rights(services: Services, operation: Operation) -> None:
     needs_reading = operation.returns_value or operation.is_conditional
     if needs_reading and not services.store.may_read(ns, key):
         raise ForbiddenError.to("read", ns, key)
-
-
-def _owner_of(entry: Entry | None) -> str | None:
-    return entry.owner if isinstance(entry, EphemeralEntry) else None
 
 
 def _size_of(entry_id: EntryId, draft: _Draft) -> int | None:

@@ -15,9 +15,6 @@ from dunena.persistence.jetstream.stream_requests import (
 from dunena.persistence.jetstream.wire import Cancellable, Message
 from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, OpKind, Proposal
 
-HEADER_BYTES_MAX: Final = 60_000
-"""The server's bound is 65,535, with the headers that it adds."""
-
 BATCH_HEADER_BYTES: Final = 300
 """More than the headers of a batch, of a condition and of a line take."""
 
@@ -116,8 +113,6 @@ class ProposalDraft:
             size = BATCH_HEADER_BYTES
             for name, value in headers.items():
                 size += len(name) + len(value) + 4
-            if size > HEADER_BYTES_MAX:
-                return "what is to be merged later is too large"
             if size + len(data) > max_payload:
                 return f"a value is larger than the servers take ({max_payload} bytes)"
             total += len(subject) + len(data)

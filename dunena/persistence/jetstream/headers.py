@@ -6,10 +6,12 @@ from typing import Final
 
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
-# Of dunena. TTL is in ms, EXPIRES Unix ms. MORE: the next message belongs to the same request.
+# Of dunena. TTL is in ms, EXPIRES Unix ms. THEN_BYTES: so many bytes at the end of the data are
+# what THEN has otherwise. MORE: the next message belongs to the same request.
 TTL: Final = "Dunena-TTL"
 EXPIRES: Final = "Dunena-Expires"
 THEN: Final = "Dunena-Then"
+THEN_BYTES: Final = "Dunena-Then-Bytes"
 OWNER: Final = "Dunena-Owner"
 MORE: Final = "Dunena-More"
 EXPIRED: Final = "Dunena-Expired"
@@ -86,6 +88,19 @@ def end_of(headers: dict[str, str], *, is_ours: bool) -> tuple[int | None, int |
             if ends_at is None or freed_at < ends_at:
                 return freed_ms, None, freed_at
     return ttl_ms, expires_at, ends_at
+
+
+def split_of(headers: dict[str, str], data: bytes) -> tuple[bytes, bytes | None]:
+    """Return the value in the data of a message, and what stands behind it, None for nothing.
+
+    Raises ValueError for what no node writes.
+    """
+    if THEN_BYTES not in headers:
+        return data, None
+    place = len(data) - _whole_number(headers, THEN_BYTES)
+    if place < 0:
+        raise ValueError(f"{THEN_BYTES} is more than there are")
+    return data[:place], data[place:]
 
 
 def _whole_number(headers: dict[str, str], name: str) -> int:

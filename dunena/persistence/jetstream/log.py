@@ -19,7 +19,7 @@ from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.records import TOMBSTONE_S, record_of
 from dunena.persistence.jetstream.stream_requests import StreamFacts, StreamRequests
-from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.terms import ONLY_READS, LogTerms
 from dunena.persistence.jetstream.wire import Cancellable, Link, Message, Scheduler
 from dunena.persistence.log import (
     LogBatch,
@@ -149,9 +149,14 @@ class JetStreamLog:
         """The log's time of the last sign of life of a node."""
         return self._nodes.last_sign_of(node)
 
-    def tell(self, channel: str, data: bytes) -> None:
-        """Send a message to all nodes that listen."""
+    def tell(self, channel: str, data: bytes) -> str | None:
+        """Send a message to all nodes that listen; return why not, None if it was sent."""
+        if self._terms.is_reader:
+            return ONLY_READS
+        if not self._link.is_connected:
+            return self.status.reason or "not connected"
         self._channels.tell(channel, data)
+        return None
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         """Begin or end to receive the messages of a channel."""
@@ -227,14 +232,15 @@ class JetStreamLog:
         marker = reading.markers.get(self._node)
         place, number = (0, None) if marker is None else _fields_of(marker)
         stored = self._proposals.take_loaded(place, number, is_other=is_other)
+        own = None
         if stored is not None and marker is not None:
-            self._apply([batch_of_proposal(stored, self._node, marker, {})])
-        # What is proposed until then rests on what was told before, and so do its conditions.
+            own = batch_of_proposal(stored, self._node, marker, {})
+            self._free_cleared([own])
         self._places.replace(self._reading_places)
         self._health.is_loaded = True
         self._figures.loads += 1
         if self._follower is not None:
-            self._follower.load(contents)
+            self._follower.load(contents, own)
         self._soon(self._go_on)
 
     def take_batches(self) -> None:

@@ -25,7 +25,7 @@ from dunena.persistence.jetstream.records import BATCH_PREFIX, TOMBSTONE_S
 from dunena.persistence.jetstream.refusing import Refusing
 from dunena.persistence.jetstream.settling import Settled, Settling, SettlingHost
 from dunena.persistence.jetstream.stream_requests import Stored, StreamRequests, read_stored
-from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.terms import ONLY_READS, LogTerms
 from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
 from dunena.persistence.log import LogFigures, Proposal, Refusal, RefusalKind
 
@@ -119,7 +119,7 @@ class Proposals:
     def propose(self, proposal: Proposal) -> Refusal | None:
         """Begin to store a proposal; return why not."""
         if self._terms.is_reader:
-            return Refusal(RefusalKind.UNAVAILABLE, "this server may only read")
+            return Refusal(RefusalKind.UNAVAILABLE, ONLY_READS)
         if self._current is not None or self.is_blocked:
             return Refusal(RefusalKind.UNAVAILABLE, self._silence)
         draft = ProposalDraft(proposal, self._names, self._places, self._host.now)

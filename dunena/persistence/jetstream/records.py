@@ -9,11 +9,11 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.headers import end_of
+from dunena.persistence.jetstream.headers import end_of, split_of
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import Op, OpKind, Record
-from dunena.store.entry import Entry, EphemeralEntry
+from dunena.store.entry import Entry, make_entry
 from dunena.store.values import decode, encode
 
 TOMBSTONE_S: Final = 3600
@@ -27,6 +27,11 @@ NOTE_FREED_S: Final = 15 * 60
 FREED_S_MAX: Final = 100 * 365 * 86_400
 """What ends later is never freed by the stream: it counts in ns of 63 bits since 1970, and drops a
 message at once whose end they cannot hold.
+"""
+
+THEN_HEADER_BYTES_MAX: Final = 400
+"""What is to be merged at the end of a key's time is a header up to this size, so that others read
+the value alone, and it may be as large as any. What is larger stands behind the value.
 """
 
 BATCH_PREFIX: Final = "dunena-"
@@ -70,8 +75,10 @@ def headers_of(op: Op, now: int) -> dict[str, str]:
         headers[header.EXPIRES] = str(op.expires_at)
         ends_in = max(0, op.expires_at - now)
     if op.then is not None:
-        # A header is a line of ASCII.
-        headers[header.THEN] = quote(op.then, safe=_HEADER_SAFE)
+        if _is_behind(op.then):
+            headers[header.THEN_BYTES] = str(len(op.then))
+        else:  # a header is a line of ASCII
+            headers[header.THEN] = quote(op.then, safe=_HEADER_SAFE)
     elif ends_in is not None:
         # It is there to be expired by a node first. If there is none, it takes space for longer.
         more_s = NOTE_FREED_S if kind is _NOTE else TOMBSTONE_S
@@ -85,7 +92,14 @@ def headers_of(op: Op, now: int) -> dict[str, str]:
 
 def data_of(op: Op) -> bytes:
     """Return the data of an operation's message."""
+    if op.then is not None and _is_behind(op.then):
+        return op.value + op.then
     return op.value if op.kind is _SET or op.kind is _NOTE else b""
+
+
+def _is_behind(then: bytes) -> bool:
+    """Return whether what is to be merged stands behind the value."""
+    return len(then) > THEN_HEADER_BYTES_MAX
 
 
 def record_of(message: Message, names: SubjectNames) -> Record | None:
@@ -105,15 +119,17 @@ def record_of(message: Message, names: SubjectNames) -> Record | None:
     if header.OPERATION in headers or header.MARKER_REASON in headers:
         is_expired = header.EXPIRED in headers or header.MARKER_REASON in headers
         return Record(Op(_EXPIRE if is_expired else _REMOVE, ns, key), revision, None)
-    value = message.data
     is_ours = headers.get(header.BATCH, "").startswith(BATCH_PREFIX)
     try:
+        value, then = split_of(headers, message.data)
+        if header.THEN in headers:
+            then = unquote(headers[header.THEN]).encode()
         if not is_ours:
             value = encode(decode(value))
         ttl_ms, expires_at, ends_at = end_of(headers, is_ours=is_ours)
-        then = None
-        if header.THEN in headers and (is_ours or header.FREED_AFTER not in headers):
-            then = encode(decode(unquote(headers[header.THEN]).encode()))
+        if then is not None:
+            is_merged = is_ours or header.FREED_AFTER not in headers
+            then = encode(decode(then)) if is_merged else None
     except ValueError as error:
         _logger.warning("The value of %s in the stream is left out: %s", subject, error)
         return Record(Op(_REMOVE, ns, key), revision, None)
@@ -128,9 +144,7 @@ def entry_of(record: Record, written_at: int) -> Entry:
     """Return the entry that a SET makes; ``written_at`` is the time of its message."""
     op = record.op
     ends_at, revision = record.ends_at, record.revision
-    if op.owner is None:
-        return Entry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then)
-    return EphemeralEntry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then, op.owner)
+    return make_entry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then, op.owner)
 
 
 def _own_record(

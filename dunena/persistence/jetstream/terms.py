@@ -1,6 +1,10 @@
 """What a log is opened with."""
 
 from dataclasses import dataclass
+from typing import Final
+
+ONLY_READS: Final = "this server may only read"
+"""Why a reader stores nothing and tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)

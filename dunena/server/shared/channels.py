@@ -28,15 +28,15 @@ class SharedChannels:
     def tell(self, channel: str, data: bytes) -> None:
         """Send a message (JSON) to the subscribers of all nodes.
 
-        Raise `TooLargeError`, and `StoreUnavailableError` while there is no connection.
+        Raise `TooLargeError`, and `StoreUnavailableError` if there is no connection, or this node
+        may only read.
         """
         size_max = self._log.value_bytes_max
         if len(data) > size_max:
             raise TooLargeError(f"Data exceeds max size ({size_max} bytes)")
-        status = self._log.status
-        if not status.is_connected:
-            raise StoreUnavailableError(status.reason or "not connected")
-        self._log.tell(channel, data)
+        reason = self._log.tell(channel, data)
+        if reason is not None:
+            raise StoreUnavailableError(reason)
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         """Receive the messages of a channel from now on, or no more."""

@@ -12,15 +12,8 @@ other refusals become the answers of its requests.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
 
-from dunena.dialects.errors import (
-    ClientError,
-    OutcomeUnknownError,
-    StorageFailedError,
-    StoreUnavailableError,
-    TooLargeError,
-)
+from dunena.dialects.errors import ClientError, TooLargeError
 from dunena.persistence.log import (
     Contents,
     Log,
@@ -32,9 +25,11 @@ from dunena.persistence.log import (
 )
 from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.channels import SharedChannels
-from dunena.server.shared.limits import PARKED_BYTES_MAX, PARKED_REQUESTS_MAX, TRIES_MAX
+from dunena.server.shared.limits import TRIES_MAX
 from dunena.server.shared.parked import ParkedRequest, Planned
+from dunena.server.shared.parked_requests import ParkedRequests
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
+from dunena.server.shared.refusals import busy_error, error_of, lost_error
 from dunena.server.shared.replay import LogReplay
 from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore
@@ -42,16 +37,13 @@ from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
 from dunena.telemetry import Telemetry
 
-_BUSY: Final = "others change the same keys all the time"
-_LOST: Final = "the log was lost for a moment"
-
 
 class Coordinator:
     """The follower of a server's log.
 
-    ``is_repairing``: what was lost is being taken over, and answers are for `answer_later`.
-    ``call_soon`` runs a function after everything that the loop has read so far. ``is_loaded``:
-    everything that the log has was taken over once. ``is_stopping``: nothing more may wait.
+    ``requests`` are those that wait, or are under way. ``is_repairing``: what was lost is being
+    taken over, and answers are for `answer_later`. ``call_soon`` runs a function after everything
+    that the loop has read so far. ``is_loaded``: everything that the log has was taken over once.
     """
 
     def __init__(
@@ -69,6 +61,8 @@ class Coordinator:
     ) -> None:
         self.log = log
         self.is_loaded = False
+        self.is_repairing = False
+        self.requests = ParkedRequests()
         self._store = store
         self._replay = LogReplay(store, answers, sessions)
         self._channels = channels
@@ -77,55 +71,20 @@ class Coordinator:
         self._takeover = takeover
         self._call_soon = call_soon
         self._telemetry = telemetry
-        self._waiting: deque[ParkedRequest] = deque()
         self._batch: list[Planned] = []  # what is under way, as `_number`
         self._number = 0
         self._is_under_way = False
         self._is_coming = False  # the next proposal
-        self.is_stopping = False
         self._count_max = REQUESTS_MAX
-        self._parked_count = 0
-        self._parked_bytes = 0
         self._continuing: list[Callable[[], None]] = []
         self._answers_later: list[Callable[[], None]] = []
-        self.is_repairing = False
-        self._wanting_room: deque[Callable[[], None]] = deque()
-        self._idle: list[Callable[[], None]] = []
         self._changed: list[Callable[[], None]] = []
 
     # --- requests ---
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more request may wait."""
-        return (
-            self._parked_count < PARKED_REQUESTS_MAX
-            and self._parked_bytes < PARKED_BYTES_MAX
-            and not self.is_stopping
-        )
-
-    @property
-    def parked_count(self) -> int:
-        """The number of requests that wait, or are under way."""
-        return self._parked_count
-
-    def wait_for_room(self, action: Callable[[], None]) -> None:
-        """Call ``action`` once when there is room."""
-        self._wanting_room.append(action)
-
-    def stop(self, action: Callable[[], None]) -> None:
-        """Let no further request wait; call ``action`` once when none does, maybe now."""
-        self.is_stopping = True
-        if self._parked_count:
-            self._idle.append(action)
-        else:
-            action()
-
     def park(self, request: ParkedRequest) -> None:
         """Let a request wait for the log; it is proposed after this iteration of the loop."""
-        self._parked_count += 1
-        self._parked_bytes += request.size
-        self._waiting.append(request)
+        self.requests.add(request)
         self._propose_soon()
 
     def continue_later(self, action: Callable[[], None]) -> None:
@@ -142,10 +101,14 @@ class Coordinator:
 
     # --- the log ---
 
-    def load(self, contents: Contents) -> None:
+    def load(self, contents: Contents, own: LogBatch | None = None) -> None:
         """Take over everything; a later time, tell the difference."""
-        self._tick.run_at(contents.timestamp, self._load, contents)
-        self._go_on()
+
+        def load(now: int) -> None:
+            self._takeover.load(contents, now, own, self._make_lost)
+            self.is_loaded = True
+
+        self._take_over(contents, load)
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
         """Make changes, and answer the requests of the own proposal at its place."""
@@ -158,16 +121,10 @@ class Coordinator:
     ) -> None:
         """Take over what was changed while deliveries were lost."""
 
-        def take_over(_message: None, now: int) -> None:
-            self.is_repairing = True
+        def repair(now: int) -> None:
             self._takeover.repair(entries, removed, now, own, self._make_lost)
-            self.is_repairing = False
-            answers, self._answers_later = self._answers_later, []
-            for answer in answers:
-                answer()
 
-        self._tick.run_at(entries.timestamp, take_over, None)
-        self._go_on()
+        self._take_over(entries, repair)
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Plan the requests of the own proposal again, or answer them with the reason."""
@@ -179,7 +136,7 @@ class Coordinator:
         elif refusal.kind is RefusalKind.INVALID and len(batch) > 1:
             self._again(batch, 1)  # one of them is at fault
         else:
-            self._tick.run(self._refuse_all, (batch, _error_of(refusal)))
+            self._tick.run(self._refuse_all, (batch, error_of(refusal)))
         self._go_on()
 
     def message(self, channel: str, data: bytes) -> None:
@@ -199,8 +156,9 @@ class Coordinator:
 
     def _propose(self) -> None:
         self._is_coming = False
-        while self._waiting and self.is_loaded and not self._is_under_way:
-            batch = self._planner.take(self._waiting, self.log.now, self._count_max)
+        waiting = self.requests.waiting
+        while waiting and self.is_loaded and not self._is_under_way:
+            batch = self._planner.take(waiting, self.log.now, self._count_max)
             groups = [group for planned in batch for group in planned.groups]
             if not groups and not any(planned.asks for planned in batch):
                 self._tick.run(self._answer_all, batch)
@@ -217,7 +175,7 @@ class Coordinator:
 
     def _again(self, batch: list[Planned], count_max: int) -> None:
         """Let the requests of a batch wait again, before all others."""
-        self._waiting.extendleft([planned.request for planned in reversed(batch)])
+        self.requests.put_back([planned.request for planned in batch])
         self._count_max = count_max
         self._try_again(batch[0].request)
 
@@ -225,21 +183,30 @@ class Coordinator:
         """Count a try of the first request that waits; refuse it after too many."""
         request.tries += 1
         if request.tries >= TRIES_MAX:
-            self._waiting.popleft()
-            busy = StoreUnavailableError(_BUSY)
-            self._tick.run(self._refuse_all, ([Planned(request)], busy))
+            self.requests.waiting.popleft()
+            self._tick.run(self._refuse_all, ([Planned(request)], busy_error()))
 
     # --- making ---
 
-    def _load(self, contents: Contents, now: int) -> None:
-        self._takeover.load(contents, now)
-        self.is_loaded = True
+    def _take_over(self, contents: Contents, make: Callable[[int], None]) -> None:
+        """Take over what was lost, in one tick, and answer only then."""
+
+        def take_over(_message: None, now: int) -> None:
+            self.is_repairing = True
+            make(now)
+            self.is_repairing = False
+            answers, self._answers_later = self._answers_later, []
+            for answer in answers:
+                answer()
+
+        self._tick.run_at(contents.timestamp, take_over, None)
+        self._go_on()
 
     def _make(self, batch: LogBatch, now: int) -> None:
         is_own = self._is_under_way and batch.number == self._number
         if batch.revision <= self._store.revision:
             if is_own:  # it was taken over with all that was lost
-                self._refuse_all((self._finish(), OutcomeUnknownError(_LOST)), now)
+                self._refuse_all((self._finish(), lost_error()), now)
             return
         if is_own:
             self._count_max = min(REQUESTS_MAX, self._count_max * 2)
@@ -267,11 +234,11 @@ class Coordinator:
             self._answer(planned, now)
         elif self.is_repairing and planned.removes_unseen:
             self._replay.make_group(records, now)
-            self._answer(planned, now, OutcomeUnknownError(_LOST))
+            self._answer(planned, now, lost_error())
         elif not (self.is_repairing and planned.asks) and self._replay.run(planned, records, now):
-            self._settle(request)
+            self.requests.settle(request)
         else:
-            self._waiting.appendleft(request)
+            self.requests.put_back([request])
             self._try_again(request)
 
     # --- answering ---
@@ -300,40 +267,19 @@ class Coordinator:
         error = planned.error or error
         if error is not None and not planned.request.is_gone:
             planned.request.refuse(error, now)
-        self._settle(planned.request)
-
-    def _settle(self, request: ParkedRequest) -> None:
-        self._parked_count -= 1
-        self._parked_bytes -= request.size
-        request.settled()
+        self.requests.settle(planned.request)
 
     def _go_on(self) -> None:
         """Let connections go on whose requests were answered, and propose what waits."""
         continuing, self._continuing = self._continuing, []
         for action in continuing:
             action()
-        while self._wanting_room and self.has_room:
-            self._wanting_room.popleft()()
-        if self._waiting:
+        self.requests.let_in()
+        if self.requests.waiting:
             self._propose_soon()
-        if not self._parked_count and self._idle:
-            idle, self._idle = self._idle, []
-            for action in idle:
-                action()
+        self.requests.tell_idle()
         self._tell_changed()
 
     def _tell_changed(self) -> None:
         for changed in self._changed:
             changed()
-
-
-def _error_of(refusal: Refusal) -> ClientError:
-    """Return the answer to the requests of a proposal that was refused."""
-    reason = refusal.reason
-    if refusal.kind is RefusalKind.UNKNOWN:
-        return OutcomeUnknownError(reason)
-    if refusal.kind is RefusalKind.FULL:
-        return StorageFailedError(reason)
-    if refusal.kind is RefusalKind.INVALID:
-        return TooLargeError(f"Storage error: {reason}; nothing was stored")
-    return StoreUnavailableError(reason)

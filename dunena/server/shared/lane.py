@@ -37,6 +37,7 @@ class LaneReceiver(MessageReceiver):
         "_parked_count",
         "_plan_views",
         "_release_input",
+        "_requests",
     )
 
     def __init__(
@@ -52,6 +53,7 @@ class LaneReceiver(MessageReceiver):
     ) -> None:
         super().__init__(context, conversation, address, fail)
         self._coordinator = coordinator
+        self._requests = coordinator.requests
         self._plan_views = plan_views
         self._hold_input = hold_input
         self._release_input = release_input
@@ -170,17 +172,17 @@ class LaneReceiver(MessageReceiver):
         return (
             self._parked_count < LANE_REQUESTS_MAX
             and self._parked_bytes + len(message) <= LANE_BYTES_MAX
-            and self._coordinator.has_room
+            and self._requests.has_room
         )
 
     def _park(self, text: bytes, message: JsonValue) -> None:
-        if self._coordinator.is_stopping:
+        if self._requests.is_stopping:
             # Not refused: who finds the connection ended sends it again, to another node.
             self._hold(text)
             return
-        if not self._coordinator.has_room:
+        if not self._requests.has_room:
             self._hold(text)
-            self._coordinator.wait_for_room(self._go_on)
+            self._requests.wait_for_room(self._go_on)
             return
         assert isinstance(message, dict), "only an object may change something"
         conversation = self._conversation

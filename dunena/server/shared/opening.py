@@ -131,7 +131,7 @@ class SharedParts:
     async def drain(self, seconds_max: float) -> None:
         """Let no further request wait for the log, and those that do for so many seconds."""
         idle = asyncio.Event()
-        self.coordinator.stop(idle.set)
+        self.coordinator.requests.stop(idle.set)
         try:
             async with asyncio.timeout(seconds_max):
                 await idle.wait()

@@ -11,7 +11,8 @@ from dunena.dialects.errors import (
     TooLargeError,
     TooManyError,
 )
-from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log, Op, OpKind
+from dunena.server.shared.answers import PREFIX as ANSWERS
 from dunena.server.shared.answers import PlannedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult, bytes_of
 from dunena.server.shared.planned_sessions import PlannedSessions
@@ -95,25 +96,39 @@ class Planner:
             planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
         else:
             planned.ops = store.ops
+        entry_count = len(store.ops)
         planned.ops = planned.ops + self._sessions.ops
         planned.bytes = sum([bytes_of(op) for op in (*planned.ends, *planned.ops)])
-        planned.error = self._excess(planned)
+        if len(planned.ops) <= GROUP_OPS_MAX < planned.op_count:
+            planned.ops = []  # keys end first, and the request is planned again
+        planned.error = self._excess(planned, entry_count)
         if planned.error is not None:
             planned.ops, planned.ends, planned.bytes = [], [], 0
+        if not planned.ops:
             self._sessions.drop_request()
         return planned
 
-    def _excess(self, planned: Planned) -> ClientError | None:
-        """Return the error for what no log stores."""
-        if planned.op_count > GROUP_OPS_MAX:
-            return TooManyError("Entries", GROUP_OPS_MAX)
+    def _excess(self, planned: Planned, entry_count: int) -> ClientError | None:
+        """Return the error for what no log stores, of a request that changes so many entries."""
+        if len(planned.ops) > GROUP_OPS_MAX:
+            notes_count = len(planned.ops) - entry_count
+            return TooManyError("Entries", GROUP_OPS_MAX - notes_count)
         # Asked each time: a log knows it when it is connected, and servers may be set otherwise.
         value_bytes_max = self._log.value_bytes_max
-        if planned.bytes > value_bytes_max and any(
-            len(op.value) > value_bytes_max for op in planned.ops
-        ):
-            return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
+        if planned.bytes > value_bytes_max:
+            for op in planned.ops:
+                if len(op.value) + len(op.then or b"") > value_bytes_max:
+                    return TooLargeError(_excess_of(op, value_bytes_max))
         size = planned.bytes
         if size > PROPOSAL_BYTES_MAX and size - planned.largest_bytes > PROPOSAL_BYTES_MAX:
             return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
         return None
+
+
+def _excess_of(op: Op, value_bytes_max: int) -> str:
+    """Return the text of the error for an op that is too large."""
+    if op.kind is OpKind.NOTE and op.key.startswith(ANSWERS):
+        return f"Answer exceeds max size to be remembered ({value_bytes_max} bytes)"
+    if op.then is not None:
+        return f"Value and then exceed max size together ({value_bytes_max} bytes)"
+    return f"Value exceeds max size ({value_bytes_max} bytes)"

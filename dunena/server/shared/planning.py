@@ -4,16 +4,19 @@ What one request is planned to change, the next one of the same proposal finds, 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from dunena.persistence.log import Op, OpKind
 from dunena.store.entry import (
+    BY_REVISION,
     Change,
     ChangeKind,
     Entry,
     EntryId,
-    EphemeralEntry,
     SetChange,
+    make_entry,
+    owner_of,
 )
 from dunena.store.errors import StoreFullError
 from dunena.store.limits import EXPIRES_AT_MS_MAX, Limits
@@ -37,6 +40,7 @@ class PlanStore(Store):
     __slots__ = (
         "_is_cleared",
         "_limits",
+        "_owned",
         "_planned",
         "_shown",
         "checks",
@@ -54,6 +58,7 @@ class PlanStore(Store):
         self.history = shown.history
         self.quota = shown.quota
         self._planned: dict[EntryId, Entry | None] = {}
+        self._owned: dict[str, int] = {}  # by session, how many more than in the table
         self._is_cleared = False
         self.ops: list[Op] = []
         self.overdue_ops: list[Op] = []
@@ -63,6 +68,7 @@ class PlanStore(Store):
     def begin_proposal(self, now: int) -> None:
         """Forget what was planned: the next requests run on the real store, at Unix ms."""
         self._planned = {}
+        self._owned = {}
         self._is_cleared = False
         self.epoch = self._shown.epoch
         self.now = now
@@ -119,8 +125,13 @@ class PlanStore(Store):
         stored = [] if ephemeral is None else ephemeral.of(owner)
         found = [self._find(ns, key) for ns, key in stored if (ns, key) not in self._planned]
         found += self._planned.values()
-        owned = [entry for entry in found if entry is not None and _owner_of(entry) == owner]
-        return [(entry.ns, entry.key) for entry in sorted(owned, key=_revision_of)]
+        owned = [entry for entry in found if entry is not None and owner_of(entry) == owner]
+        return [(entry.ns, entry.key) for entry in sorted(owned, key=BY_REVISION)]
+
+    def count_owned(self, owner: str) -> int:
+        """Like `Store.count_owned`, with what was planned."""
+        stored = 0 if self._is_cleared else super().count_owned(owner)
+        return stored + self._owned.get(owner, 0)
 
     # --- changing ---
 
@@ -146,11 +157,7 @@ class PlanStore(Store):
         self._plan_end(standing)
         is_kept = standing is not None and standing.expires_at == expires_at
         self.revision += 1
-        entry: Entry
-        if owner is None:
-            entry = Entry(ns, key, value, expires_at, self.revision, self.now, then)
-        else:
-            entry = EphemeralEntry(ns, key, value, expires_at, self.revision, self.now, then, owner)
+        entry = make_entry(ns, key, value, expires_at, self.revision, self.now, then, owner)
         self.ops.append(self._op_of(entry, expires_at, is_kept=is_kept))
         self._put(ns, key, entry)
         return SetChange(entry, standing)
@@ -173,6 +180,7 @@ class PlanStore(Store):
         self.revision += 1
         self.ops.append(Op(OpKind.CLEAR))
         self._planned = {}
+        self._owned = {}
         self._is_cleared = True
         if self.quota is not None:
             self.quota.clear()
@@ -183,6 +191,24 @@ class PlanStore(Store):
         for entry in entries:
             if self._find(entry.ns, entry.key) is entry:
                 self._plan_end(entry)
+
+    def end_overdue(self, entry_ids: Sequence[EntryId]) -> list[EntryId]:
+        """Plan the ends of keys that are past their time; return the others.
+
+        All are about to be deleted, and that takes one op for each. So one that becomes another
+        value at its time, which nobody would see, is among the others.
+        """
+        left: list[EntryId] = []
+        for ns, key in entry_ids:
+            entry = self._find(ns, key)
+            if entry is None or not self._is_overdue(entry):
+                left.append((ns, key))
+            elif entry.then is None:
+                self._plan_end(entry)
+            else:
+                self._put(ns, key, _with_value(entry, entry.value))
+                left.append((ns, key))
+        return left
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
         """Like `Store.check_writes`."""
@@ -217,6 +243,9 @@ class PlanStore(Store):
             quota.put(entry, standing)
         elif quota is not None and standing is not None:
             quota.remove(standing)
+        for owner, more in ((owner_of(standing), -1), (owner_of(entry), 1)):
+            if owner is not None:
+                self._owned[owner] = self._owned.get(owner, 0) + more
         self._planned[ns, key] = entry
 
     def _find(self, ns: str, key: str) -> Entry | None:
@@ -225,26 +254,21 @@ class PlanStore(Store):
             return self._planned[entry_id]
         return None if self._is_cleared else self.table.find(ns, key)
 
+    def _is_overdue(self, entry: Entry) -> bool:
+        return entry.expires_at is not None and entry.expires_at <= self.now
+
     def _plan_end(self, entry: Entry | None) -> None:
         """Plan the end of an entry that is about to be changed, if its time has passed."""
-        if entry is None or entry.expires_at is None or entry.expires_at > self.now:
+        if entry is None or not self._is_overdue(entry):
             return
         if entry.then is None:
             self.overdue_ops.append(Op(OpKind.EXPIRE, entry.ns, entry.key, is_conditional=True))
             self._put(entry.ns, entry.key, None)
             return
-        merged = _merged(entry, entry.then)
+        merged = _with_value(entry, merge_encoded(entry.value, entry.then))
         merged.revision = PLANNED_REVISION
-        self.overdue_ops.append(
-            Op(
-                OpKind.SET,
-                entry.ns,
-                entry.key,
-                merged.value,
-                owner=_owner_of(merged),
-                is_conditional=True,
-            )
-        )
+        end = self._op_of(merged, None, is_kept=False)
+        self.overdue_ops.append(replace(end, is_conditional=True))
         self._put(entry.ns, entry.key, merged)
 
     def _op_of(self, entry: Entry, expires_at: int | None, *, is_kept: bool) -> Op:
@@ -261,23 +285,12 @@ class PlanStore(Store):
             ttl_ms=ttl_ms,
             expires_at=expires_at if is_absolute else None,
             then=entry.then,
-            owner=_owner_of(entry),
+            owner=owner_of(entry),
         )
 
 
-def _merged(entry: Entry, then: bytes) -> Entry:
-    """Return what an entry becomes at its time."""
-    value = merge_encoded(entry.value, then)
-    if isinstance(entry, EphemeralEntry):
-        return EphemeralEntry(
-            entry.ns, entry.key, value, None, entry.revision, entry.written_at, None, entry.owner
-        )
-    return Entry(entry.ns, entry.key, value, None, entry.revision, entry.written_at)
-
-
-def _revision_of(entry: Entry) -> int:
-    return entry.revision
-
-
-def _owner_of(entry: Entry) -> str | None:
-    return entry.owner if isinstance(entry, EphemeralEntry) else None
+def _with_value(entry: Entry, value: bytes) -> Entry:
+    """Return an entry of the same key and session with another value, which never ends."""
+    return make_entry(
+        entry.ns, entry.key, value, None, entry.revision, entry.written_at, None, owner_of(entry)
+    )

@@ -112,7 +112,7 @@ class HttpRequest(ParkedRequest):
     def start(self) -> None:
         """Park it, or refuse it if too much waits."""
         coordinator = self._parking.coordinator
-        if coordinator.has_room:
+        if coordinator.requests.has_room:
             coordinator.park(self)
         else:
             busy = Response.error(503, "Too many requests are under way", {"Retry-After": "1"})

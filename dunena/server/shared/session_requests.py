@@ -1,16 +1,13 @@
 """What a node itself asks of the log about sessions."""
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from dunena.dialects.errors import ClientError
 from dunena.dialects.grants import Grant
 from dunena.server.shared.kinds import is_certain
 from dunena.server.shared.parked import ParkedRequest, PlanResult
+from dunena.sessions.limits import SHARED_SESSION_KEYS_MAX
 from dunena.sessions.session import Session
-
-KEYS_AT_ONCE_MAX: Final = 400
-"""Keys that go with the end of a session, and its will; of more keys others go before. A proposal
-has twice as many operations at most, as each key may be past its time."""
 
 
 class SessionKeeper(Protocol):
@@ -22,9 +19,10 @@ class SessionKeeper(Protocol):
     def plan_end(
         self, session_id: str, session: Session[Grant] | None, count_max: int, now: int
     ) -> tuple[bool, ClientError | None]:
-        """Plan the end of a session, or if it has more keys than ``count_max``, that of these.
+        """Plan the end of a session, or if it has more keys than ``count_max``, that of so many.
 
-        Return whether it will have ended, and why its will does not run.
+        It has more only if another version of the server let it. Return whether it will have
+        ended, and why its will does not run.
         """
 
     def ended(
@@ -90,7 +88,7 @@ class SessionEnd(OwnRequest):
         if not self._is_planned:
             return PlanResult.WRONG
         self._is_whole, self._error = self._sessions.plan_end(
-            self._id, self._session, KEYS_AT_ONCE_MAX, now
+            self._id, self._session, SHARED_SESSION_KEYS_MAX, now
         )
         return PlanResult.DONE
 

@@ -20,6 +20,7 @@ from dunena.persistence.log import Record
 from dunena.server.shared.planned_sessions import KnownSessions, PlannedSessions, id_in
 from dunena.server.shared.session_notes import SessionTerms, id_of, read_terms
 from dunena.server.shared.store import UnplannedChangeError
+from dunena.sessions.limits import SHARED_SESSION_KEYS_MAX
 from dunena.sessions.session import Session, SessionHolder, SessionRequest, SessionState
 from dunena.sessions.session_table import SessionTable, will_size
 
@@ -34,6 +35,8 @@ class SharedSessionTable(SessionTable[Grant]):
     if none of this node's tokens have them. ``unsaved`` are the ids of sessions whose notes are out
     of date; ``on_unsaved`` is called when there is another one.
     """
+
+    keys_max = SHARED_SESSION_KEYS_MAX
 
     def __init__(
         self,

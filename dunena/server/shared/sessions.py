@@ -123,14 +123,16 @@ class SharedSessions(Sessions):
     def plan_end(
         self, session_id: str, session: Session[Grant] | None, count_max: int, now: int
     ) -> tuple[bool, ClientError | None]:
-        """Plan the end of a session, or if it has more keys than ``count_max``, that of these.
+        """Plan the end of a session, or if it has more keys than ``count_max``, that of so many.
 
         Return whether it will have ended, and why its will does not run.
         """
         keys = self._plan_store.owned_by(session_id)
         if len(keys) > count_max:
-            end_session(None, self._planning, b"", keys[:count_max], now)
+            keys = self._plan_store.end_overdue(keys[:count_max])
+            end_session(None, self._planning, b"", keys, now)
             return False, None
+        keys = self._plan_store.end_overdue(keys)
         terms = self.all.planned.find(session_id)
         will = b"" if terms is None or session_id in self._without_will else terms.will
         rights = session.rights if session is not None else self._rights_of(terms)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from dunena.persistence.log import Contents, OpKind, Record
-from dunena.store.entry import Change, ChangeKind, Entry, EphemeralEntry, SetChange
+from dunena.store.entry import BY_REVISION, Change, ChangeKind, Entry, EphemeralEntry, SetChange
 from dunena.store.errors import StoreFullError
 from dunena.store.history import History
 from dunena.store.positions import Removal
@@ -42,7 +42,7 @@ class SharedStore(Store):
         """
         revision, floor = contents.revision, contents.floor
         before = {(entry.ns, entry.key): entry for entry in self.entries()}
-        in_order = sorted(contents.entries, key=_revision_of)
+        in_order = sorted(contents.entries, key=BY_REVISION)
         self.table.replace_all({})
         if any(isinstance(entry, EphemeralEntry) for entry in in_order):
             self.table.follow_ephemeral()
@@ -218,7 +218,3 @@ def _removal_of(record: Record) -> Removal:
     op = record.op
     kind = ChangeKind.EXPIRED if op.kind is OpKind.EXPIRE else ChangeKind.DELETE
     return Removal(record.revision, op.ns, op.key, kind)
-
-
-def _revision_of(entry: Entry) -> int:
-    return entry.revision

@@ -6,7 +6,7 @@ from dunena.persistence.log import Contents, LogBatch, OpKind, Record
 from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore
-from dunena.store.entry import Entry
+from dunena.store.entry import BY_REVISION, Entry
 from dunena.watches.watch_table import WatchTable
 
 
@@ -29,11 +29,23 @@ class LogTakeover:
         self._sessions = sessions
         self._watches = watches
 
-    def load(self, contents: Contents, now: int) -> None:
-        """Take over all that a log has, in place of what the store has; ``now`` is Unix ms."""
+    def load(
+        self,
+        contents: Contents,
+        now: int,
+        own: LogBatch | None = None,
+        make_own: Callable[[LogBatch], None] = _make_nothing,
+    ) -> None:
+        """Take over all that a log has, in place of what the store has; ``now`` is Unix ms.
+
+        ``own`` is the node's own proposal if it is among it: ``make_own`` makes it, on what the
+        store has. All is one group, as what was before that proposal is told after it.
+        """
         store = self._store
         is_other_run = contents.epoch != store.epoch
         with store.group():
+            if own is not None:
+                make_own(own)
             store.load_log(contents)
             if is_other_run:
                 self._watches.begin_anew(now)
@@ -59,7 +71,7 @@ class LogTakeover:
         own_first = None if own is None else _first_revision_of(own)
         gone = (record for record in removed if record.op.kind is not OpKind.NOTE)
         changes: list[Entry | Record] = [*newest.entries, *gone]
-        changes.sort(key=_revision_of)
+        changes.sort(key=BY_REVISION)
         with store.group():
             for change in changes:
                 if own is not None and own_first is not None and change.revision >= own_first:
@@ -97,14 +109,10 @@ class LogTakeover:
             store.make(removal)
 
     def _take_in_notes(self, contents: Contents, now: int) -> None:
-        for note in sorted(contents.notes.values(), key=_revision_of):
+        for note in sorted(contents.notes.values(), key=BY_REVISION):
             self._answers.take_in(note, now)
 
 
 def _first_revision_of(batch: LogBatch) -> int:
     """Return the revision of the first record of a batch; that of the batch if it has none."""
     return next((record.revision for group in batch.groups for record in group), batch.revision)
-
-
-def _revision_of(change: Entry | Record) -> int:
-    return change.revision

@@ -109,7 +109,7 @@ class Introspection:
                 "defaultTtlMs": self._services.default_ttl_ms,
                 "maxEntries": self._services.limits.entries_max,
                 "maxMemoryBytes": self._services.limits.memory_bytes_max,
-                "session": _SESSION_LIMITS,
+                "session": _SESSION_LIMITS | {"maxKeys": self._figures.sessions.keys_max},
                 **self._store(revision),
             }
             | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
