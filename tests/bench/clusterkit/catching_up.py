@@ -1,0 +1,58 @@
+"""A node that has nothing yet: how long until it is ready, and the memory that it takes."""
+
+import time
+from pathlib import Path
+
+from websockets.sync.client import connect
+
+from tests.bench.speedkit.past import ask, key_of, store
+
+from .figures import AFTER, LOAD_CPU, PEAK, READY, Readings, folder, shared
+from .servers import Server, cpu_s, megabytes
+from .world import Dunena, World
+
+KEYS_PER_MESSAGE = 990
+SETTLE_SECONDS = 1
+
+
+def measure(world: World, readings: Readings) -> None:
+    """Store the keys once, and let a new node load them in each round; the same with a folder."""
+    for one in world.dunenas:
+        bucket, place = f"{one.bucket}-keys", world.folder / one.name
+        values = place / "values"
+        world.tell(f"storing {world.terms.keys:,} keys: {one.name}")
+        with world.new_node(one.build, bucket, place / "first") as node:
+            _fill(node.port, world.terms.keys)
+        world.cluster.wait_until_followed(f"KV_{bucket}")
+        with _with_folder(one, place / "first-alone", values) as alone:
+            _fill(alone.port, world.terms.keys)
+        for turn in range(world.terms.rounds):
+            world.tell(f"loading {world.terms.keys:,} keys, round {turn + 1}: {one.name}")
+            node = world.new_node(one.build, bucket, place / f"node-{turn}")
+            _start(readings, shared(one.name), node, world.terms.keys)
+            alone = _with_folder(one, place / f"alone-{turn}", values)
+            _start(readings, folder(one.name), alone, world.terms.keys)
+
+
+def _with_folder(one: Dunena, place: Path, values: Path) -> Server:
+    return Server(one.build, place, "--cache-dir", str(values))
+
+
+def _fill(port: int, keys: int) -> None:
+    with connect(f"ws://127.0.0.1:{port}/ws", compression=None) as client:
+        for first in range(0, keys, KEYS_PER_MESSAGE):
+            store(client, range(first, min(keys, first + KEYS_PER_MESSAGE)))
+
+
+def _start(readings: Readings, column: str, server: Server, keys: int) -> None:
+    with server:
+        cpu, peak = cpu_s(server.pid), megabytes(server.pid, "VmHWM")
+        time.sleep(SETTLE_SECONDS)
+        readings.add(READY, column, server.took_s)
+        readings.add(LOAD_CPU, column, cpu)
+        readings.add(PEAK, column, peak)
+        readings.add(AFTER, column, megabytes(server.pid, "VmRSS"))
+        with connect(f"ws://127.0.0.1:{server.port}/ws", compression=None) as client:
+            for number in (0, keys - 1):
+                found = ask(client, type="get", key=key_of(number))
+                assert found["data"]["found"], "it was ready without all keys"
