@@ -6,6 +6,7 @@ from pathlib import Path
 from websockets.sync.client import connect
 
 from tests.bench.speedkit.past import ask, key_of, store
+from tests.bench.speedkit.phrases import VALUE
 
 from .figures import AFTER, LOAD_CPU, PEAK, READY, Readings, folder, shared
 from .servers import Server, cpu_s, megabytes
@@ -55,4 +56,4 @@ def _start(readings: Readings, column: str, server: Server, keys: int) -> None:
         with connect(f"ws://127.0.0.1:{server.port}/ws", compression=None) as client:
             for number in (0, keys - 1):
                 found = ask(client, type="get", key=key_of(number))
-                assert found["data"]["found"], "it was ready without all keys"
+                assert found["data"]["value"] == VALUE, "it was ready without all keys"

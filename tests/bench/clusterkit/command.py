@@ -16,7 +16,7 @@ from tests.bench.speedkit.programs import NotHereError
 
 from . import catching_up, leader_death, paced, reading, writing
 from .figures import RAW, Readings, aims_table, folder, shared
-from .servers import StartError
+from .servers import MeasureError
 from .world import Terms, World, running
 
 SECTIONS: Mapping[str, Callable[[World, Readings], None]] = {
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
             with running(builds, nats_server, program, Path(name), terms, _tell) as world:
                 for section in wanted:
                     SECTIONS[section](world, readings)
-        except (NotHereError, StartError, load.LoadError) as error:
+        except (NotHereError, MeasureError, load.LoadError) as error:
             return _refuse(str(error))
     _say(f"{heading}\n\n{_tables(readings, [build.name for build in builds])}")
     if given.json:
@@ -120,7 +120,8 @@ def _heading(terms: Terms, nats_server: str, versions: Mapping[str, str]) -> str
 
 def _tables(readings: Readings, names: Sequence[str]) -> str:
     columns = [*map(shared, names), RAW, *map(folder, names)]
-    return f"{readings.table(columns)}\n\n{aims_table(readings, names)}"
+    tables = [readings.table(columns), aims_table(readings, names)]
+    return "\n\n".join(filter(None, tables))
 
 
 def _say(text: str) -> None:

@@ -201,7 +201,10 @@ AIMS = (
 
 
 def aims_table(readings: Readings, names: Sequence[str]) -> str:
-    """What was to be reached, and what was; without aims of which nothing was measured."""
+    """What was to be reached, and what was; without aims of which nothing was measured.
+
+    Empty if no aim is left.
+    """
     rows = []
     for aim in AIMS:
         found = [aim.find(readings, name) for name in names]
@@ -209,4 +212,4 @@ def aims_table(readings: Readings, names: Sequence[str]) -> str:
             rows.append(
                 [aim.title, f"{aim.most:g}", *(number(value, aim.places) for value in found)]
             )
-    return table(["", "at most", *names], rows)
+    return table(["", "at most", *names], rows) if rows else ""

@@ -19,8 +19,8 @@ STOP_SECONDS_MAX = 60
 LOOK_SECONDS = 0.005
 
 
-class StartError(Exception):
-    """A server is not ready in time; the text is the last line of what it says."""
+class MeasureError(Exception):
+    """Something cannot be measured; the text says why, in one line."""
 
 
 class Server:
@@ -63,7 +63,7 @@ class Server:
         return Running(self.port, self.pid)
 
     def start(self) -> None:
-        """Start it, and wait until it is ready: ``took_s``. Raises `StartError`."""
+        """Start it, and wait until it is ready: ``took_s``. Raises `MeasureError`."""
         began = time.monotonic()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -77,7 +77,7 @@ class Server:
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() - began > READY_SECONDS_MAX:
                 self.stop()
-                raise StartError(self._last_words())
+                raise MeasureError(self._last_words())
             time.sleep(LOOK_SECONDS)
         self.took_s = time.monotonic() - began
 

@@ -73,7 +73,7 @@ def running(
     terms: Terms,
     tell: Callable[[str], None],
 ) -> Iterator[World]:
-    """Start everything, and stop it at the end. Raises `servers.StartError`."""
+    """Start everything, and stop it at the end. Raises `servers.MeasureError`."""
     with ExitStack() as started:
         tell(f"starting {terms.servers} NATS servers")
         cluster = Cluster(
