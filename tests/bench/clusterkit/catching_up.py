@@ -5,14 +5,14 @@ from pathlib import Path
 
 from websockets.sync.client import connect
 
-from tests.bench.speedkit.past import ask, key_of, store
+from tests.bench.speedkit.past import ask, key_of
 from tests.bench.speedkit.phrases import VALUE
 
+from .clients import fill
 from .figures import AFTER, LOAD_CPU, PEAK, READY, Readings, folder, shared
 from .servers import Server, cpu_s, megabytes
 from .world import Dunena, World
 
-KEYS_PER_MESSAGE = 990
 SETTLE_SECONDS = 1
 
 
@@ -23,10 +23,10 @@ def measure(world: World, readings: Readings) -> None:
         values = place / "values"
         world.tell(f"storing {world.terms.keys:,} keys: {one.name}")
         with world.new_node(one.build, bucket, place / "first") as node:
-            _fill(node.port, world.terms.keys)
+            fill(node.port, world.terms.keys)
         world.cluster.wait_until_followed(f"KV_{bucket}")
         with _with_folder(one, place / "first-alone", values) as alone:
-            _fill(alone.port, world.terms.keys)
+            fill(alone.port, world.terms.keys)
         for turn in range(world.terms.rounds):
             world.tell(f"loading {world.terms.keys:,} keys, round {turn + 1}: {one.name}")
             node = world.new_node(one.build, bucket, place / f"node-{turn}")
@@ -37,12 +37,6 @@ def measure(world: World, readings: Readings) -> None:
 
 def _with_folder(one: Dunena, place: Path, values: Path) -> Server:
     return Server(one.build, place, "--cache-dir", str(values))
-
-
-def _fill(port: int, keys: int) -> None:
-    with connect(f"ws://127.0.0.1:{port}/ws", compression=None) as client:
-        for first in range(0, keys, KEYS_PER_MESSAGE):
-            store(client, range(first, min(keys, first + KEYS_PER_MESSAGE)))
 
 
 def _start(readings: Readings, column: str, server: Server, keys: int) -> None:

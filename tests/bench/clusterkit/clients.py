@@ -1,4 +1,4 @@
-"""Clients for what is too slow for the load generator: one that writes, and one that looks on."""
+"""Clients for what the load generator does not do: writing slowly, looking on, storing keys."""
 
 import asyncio
 import json
@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.sync.client import connect as connect_blocking
 
+from tests.bench.speedkit.past import store
 from tests.bench.speedkit.phrases import VALUE
 
 PACE_SECONDS = 0.02
 NUMBER_WIDTH = 6
+KEYS_PER_MESSAGE = 990
 
 
 def numbered(number: int) -> str:
@@ -80,3 +83,10 @@ async def pace(act: Callable[[int], Awaitable[object]], seconds: float) -> list[
         times.append((time.monotonic() - began) * 1000)
         await asyncio.sleep(max(0.0, began + PACE_SECONDS - time.monotonic()))
     return times
+
+
+def fill(port: int, keys: int) -> None:
+    """Store so many keys at a server, as the load generator names them."""
+    with connect_blocking(f"ws://127.0.0.1:{port}/ws", compression=None) as client:
+        for first in range(0, keys, KEYS_PER_MESSAGE):
+            store(client, range(first, min(keys, first + KEYS_PER_MESSAGE)))

@@ -32,6 +32,7 @@ def measure(world: World, readings: Readings) -> None:
     for turn in range(world.terms.rounds):
         for name in rotated(everyone, turn):
             world.tell(f"50 writes a second, round {turn + 1}: {name or 'raw'}")
+            world.settle()
             if not name:
                 _note(readings, RAW, asyncio.run(_put(world, seconds)))
                 continue
@@ -41,6 +42,7 @@ def measure(world: World, readings: Readings) -> None:
             _note(readings, shared(name), answered)
             readings.add(SEEN_P50, shared(name), percentile(seen, 0.5))
             readings.add(SEEN_P99, shared(name), percentile(seen, 0.99))
+            world.settle()
             answered, seen = asyncio.run(_write(one.alone.port, one.alone.port, seconds))
             _note(readings, folder(name), answered)
             readings.add(SEEN_P50, folder(name), percentile(seen, 0.5))

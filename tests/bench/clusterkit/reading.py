@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.speedkit import load
@@ -12,11 +13,17 @@ from tests.bench.speedkit.phrases import ObjectStore, Talk
 from tests.bench.speedkit.rounds import rotated
 from tests.bench.speedkit.workloads import CPU, DUNENA, Workload
 
+from .clients import fill
 from .figures import DUNENA_GETS, GETS, Readings, folder, shared
 from .servers import Server
 from .world import World
 
 CONNECTIONS = 64
+KEYS = 1000
+TALKS = (
+    (GETS, replace(ObjectStore().get(), preload="")),
+    (DUNENA_GETS, replace(DunenaDialect().get(), preload="", preload_replies=0)),
+)
 
 
 def measure(world: World, readings: Readings) -> None:
@@ -24,9 +31,13 @@ def measure(world: World, readings: Readings) -> None:
     everyone = []
     for one in world.dunenas:
         everyone += [(shared(one.name), one.nodes[0]), (folder(one.name), one.alone)]
+    for _, server in everyone:
+        # Once, before all rounds: a folder has files to write after each of them.
+        fill(server.port, KEYS)
     for turn in range(world.terms.rounds):
-        for row, talk in ((GETS, ObjectStore().get()), (DUNENA_GETS, DunenaDialect().get())):
+        for row, talk in TALKS:
             for column, server in rotated(everyone, turn):
+                world.settle()
                 world.tell(f"reads, round {turn + 1}: {column}")
                 readings.add(row, column, _read(world, server, talk))
 
@@ -34,7 +45,13 @@ def measure(world: World, readings: Readings) -> None:
 def _read(world: World, server: Server, talk: Talk) -> float:
     """The CPU us of a `get`."""
     workload = Workload(
-        "get", "`get`", lambda phrases: phrases.get(), CONNECTIONS, ("-d", "1"), ways=(DUNENA,)
+        "get",
+        "`get`",
+        lambda phrases: phrases.get(),
+        CONNECTIONS,
+        ("-d", "1"),
+        ways=(DUNENA,),
+        keys=KEYS,
     )
     with _kept_on(SERVER_CORE, server.pid):
         driving = load.start(

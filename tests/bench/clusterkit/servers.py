@@ -18,6 +18,11 @@ READY_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
 LOOK_SECONDS = 0.005
 
+IDLE_SECONDS_MAX = 10
+IDLE_LOOK_SECONDS = 0.25
+IDLE_SHARE_MAX = 0.05
+"""Of a core; a node that nobody asks tells the others that it lives."""
+
 
 class MeasureError(Exception):
     """Something cannot be measured; the text says why, in one line."""
@@ -119,6 +124,19 @@ def cpu_s(pid: int) -> float:
 def cpu_of(pids: Sequence[int]) -> list[float]:
     """The CPU seconds of several processes, at nearly the same moment."""
     return [cpu_s(pid) for pid in pids]
+
+
+def wait_until_idle(pids: Sequence[int]) -> None:
+    """Wait until none of the processes has much to do, or for as long as is worth waiting."""
+    deadline = time.monotonic() + IDLE_SECONDS_MAX
+    before = cpu_of(pids)
+    while time.monotonic() < deadline:
+        time.sleep(IDLE_LOOK_SECONDS)
+        after = cpu_of(pids)
+        used = max(later - earlier for later, earlier in zip(after, before, strict=True))
+        if used < IDLE_SHARE_MAX * IDLE_LOOK_SECONDS:
+            return
+        before = after
 
 
 def megabytes(pid: int, name: str) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.bench.speedkit.builds import Build
 from tests.support.nats_cluster import Cluster
 
-from .servers import Server
+from .servers import Server, wait_until_idle
 
 RAW_BUCKET = "raw"
 
@@ -58,6 +58,11 @@ class World:
     folder: Path
     terms: Terms
     tell: Callable[[str], None]
+
+    def settle(self) -> None:
+        """Wait until nothing goes on any more, such as writing files after what was measured."""
+        servers = [server for one in self.dunenas for server in (*one.nodes, one.alone)]
+        wait_until_idle([server.pid for server in (*servers, *self.cluster.servers)])
 
     def new_node(self, build: Build, bucket: str, folder: Path) -> Server:
         """One more node, which is not started."""

@@ -31,11 +31,13 @@ def measure(world: World, readings: Readings) -> None:
         for shape in SHAPES:
             for name in rotated(everyone, turn):
                 world.tell(f"writes, {shape.text}, round {turn + 1}: {name or 'raw'}")
+                world.settle()
                 if not name:
                     _measure_raw(world, readings, shape)
                     continue
                 (one,) = (dunena for dunena in world.dunenas if dunena.name == name)
                 _measure_shared(world, readings, shape, one)
+                world.settle()
                 _measure_folder(world, readings, shape, one)
 
 
