@@ -19,7 +19,11 @@ DATA = f'"{VALUE}"'.encode()
 BUCKET = "raw"
 KEYS = 1000
 WARM_UP_SECONDS = 0.7
-ANSWER_SECONDS_MAX = 1
+
+ANSWER_SECONDS_MAX = 30
+"""A busy machine may take long to answer a thousand tasks."""
+QUICK_ANSWER_SECONDS_MAX = 1
+"""After that `try_to_put` begins anew."""
 
 
 @dataclass(slots=True)
@@ -34,19 +38,21 @@ class Written:
 @asynccontextmanager
 async def bucket_at(urls: Sequence[str], copies: int) -> AsyncIterator[KeyValue]:
     """A bucket of its own, as nats-py makes it."""
-    async with _context_at(urls) as context:
+    async with _context_at(urls, ANSWER_SECONDS_MAX) as context:
         yield await context.create_key_value(bucket=BUCKET, replicas=copies)
 
 
 @asynccontextmanager
 async def bucket_of(urls: Sequence[str], name: str) -> AsyncIterator[KeyValue]:
     """A bucket that is there, for `try_to_put`."""
-    async with _context_at(urls) as context:
+    async with _context_at(urls, QUICK_ANSWER_SECONDS_MAX) as context:
         yield await context.key_value(name)
 
 
 @asynccontextmanager
-async def _context_at(urls: Sequence[str]) -> AsyncIterator[nats.js.JetStreamContext]:
+async def _context_at(
+    urls: Sequence[str], answer_s: float
+) -> AsyncIterator[nats.js.JetStreamContext]:
     client = await nats.connect(
         list(urls),
         max_reconnect_attempts=-1,
@@ -55,7 +61,7 @@ async def _context_at(urls: Sequence[str]) -> AsyncIterator[nats.js.JetStreamCon
         error_cb=_pass_over,
     )
     try:
-        yield client.jetstream(timeout=ANSWER_SECONDS_MAX)
+        yield client.jetstream(timeout=answer_s)
     finally:
         await client.close()
 
