@@ -7,6 +7,7 @@ from websockets.sync.client import connect
 
 from tests.bench.speedkit.past import ask, key_of
 from tests.bench.speedkit.phrases import VALUE
+from tests.bench.speedkit.rounds import rotated
 
 from .clients import fill
 from .figures import AFTER, LOAD_CPU, PEAK, READY, Readings, folder, shared
@@ -18,21 +19,25 @@ SETTLE_SECONDS = 1
 
 def measure(world: World, readings: Readings) -> None:
     """Store the keys once, and let a new node load them in each round; the same with a folder."""
+    keys = world.terms.keys
     for one in world.dunenas:
         bucket, place = f"{one.bucket}-keys", world.folder / one.name
         values = place / "values"
-        world.tell(f"storing {world.terms.keys:,} keys: {one.name}")
+        world.tell(f"storing {keys:,} keys: {shared(one.name)}")
         with world.new_node(one.build, bucket, place / "first") as node:
-            fill(node.port, world.terms.keys)
+            fill(node.port, keys)
         world.cluster.wait_until_followed(f"KV_{bucket}")
+        world.tell(f"storing {keys:,} keys: {folder(one.name)}")
         with _with_folder(one, place / "first-alone", values) as alone:
-            fill(alone.port, world.terms.keys)
+            fill(alone.port, keys)
         for turn in range(world.terms.rounds):
-            world.tell(f"loading {world.terms.keys:,} keys, round {turn + 1}: {one.name}")
             node = world.new_node(one.build, bucket, place / f"node-{turn}")
-            _start(readings, shared(one.name), node, world.terms.keys)
             alone = _with_folder(one, place / f"alone-{turn}", values)
-            _start(readings, folder(one.name), alone, world.terms.keys)
+            starts = [(shared(one.name), node), (folder(one.name), alone)]
+            for column, server in rotated(starts, turn):
+                world.settle()
+                world.tell(f"loading {keys:,} keys, round {turn + 1}: {column}")
+                _start(readings, column, server, keys)
 
 
 def _with_folder(one: Dunena, place: Path, values: Path) -> Server:

@@ -110,7 +110,8 @@ class Server:
 
     def _last_words(self) -> str:
         said = self._log.read_text("utf-8", errors="replace").strip().splitlines()
-        return f"it does not start: {said[-1] if said else 'it says nothing'}"
+        name = f"{self._folder.parent.name}/{self._folder.name}"
+        return f"{name} does not get ready: {said[-1] if said else 'it says nothing'}"
 
 
 def cpu_s(pid: int) -> float:
