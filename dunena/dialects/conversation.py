@@ -115,11 +115,16 @@ class Conversation:
         if answer is not None:
             self._reply(answer)
 
-    def receive_decoded(
-        self, services: Services, text: bytes, message: JsonValue, now: int
-    ) -> None:
-        """Answer one message that is decoded already, as `receive` does, with other services."""
-        self.reply(self.answer_to(services, text, message, now))
+    def receive_decoded(self, text: bytes, message: JsonValue, now: int) -> None:
+        """Answer one message that is decoded already, as `receive` does."""
+        # Nothing more than there: with a shared store every message that reads comes this way.
+        answer: bytes | PendingUpdate | None
+        try:
+            answer = self._respond(self._services, text, message, now)
+        except _ERRORS as error:
+            answer = self._explain(error, text, message, now)
+        if answer is not None:
+            self._reply(answer)
 
     def answer_to(
         self, services: Services, text: bytes, message: JsonValue, now: int

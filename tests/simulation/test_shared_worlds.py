@@ -187,7 +187,8 @@ def answered_at_once(patch: Patch) -> None:
 
 def _answer_planned(request: LaneRequest, now: int) -> None:
     services = request._lane._plan_views.of(request._services.grant)
-    request._lane._conversation.receive_decoded(services, request._text, request._message, now)
+    conversation = request._lane._conversation
+    conversation.reply(conversation.answer_to(services, request._text, request._message, now))
 
 
 def with_conflicts_as_answers(patch: Patch) -> None:

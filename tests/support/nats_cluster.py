@@ -46,6 +46,11 @@ class NatsServer:
         return f"nats://localhost:{self.port}"
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return (self._folder / "log").read_text("utf-8")
 
@@ -160,11 +165,13 @@ class Cluster:
         *,
         has_jetstream: bool = True,
         domain: str | None = None,
+        sync_interval: str | None = None,
     ) -> None:
         names = [f"n{number}" for number in range(1, size + 1)]
         self.servers = [NatsServer(program, folder / name, name) for name in names]
         ports = [server.route_port for server in self.servers] if size > 1 else []
-        jetstream = f"domain: {domain}" if domain else ""
+        given = {"domain": domain, "sync_interval": sync_interval}
+        jetstream = ", ".join(f"{name}: {value}" for name, value in given.items() if value)
         for server in self.servers:
             server.configure(ports, configuration, jetstream if has_jetstream else None)
 

@@ -12,6 +12,11 @@ PAGE_BYTES_MAX: Final = 8 * 1024 * 1024
 PAGE_TIMEOUT_S: Final = 0.5
 """The longest wait for the next message of a page: the replica may hang, and another one not."""
 
+PAGE_TIMEOUT_MAX_S: Final = 8.0
+"""The same when nothing came at all: a busy server may need long to find the first message, and
+would begin anew with each question. The wait doubles from try to try until something comes.
+"""
+
 RETRY_S: Final = 0.1
 """Before a page is asked for again that could not be fetched."""
 
@@ -23,8 +28,8 @@ class Pages:
     """
 
     __slots__ = (
-        "_before", "_done", "_handle", "_link", "_pending", "_requests", "_scheduler", "_take",
-        "fetched", "reached",
+        "_asked_after", "_before", "_done", "_handle", "_link", "_pending", "_requests",
+        "_scheduler", "_take", "_timeout_s", "fetched", "reached",
     )  # fmt: skip
 
     def __init__(self, link: Link, scheduler: Scheduler, requests: StreamRequests) -> None:
@@ -33,6 +38,8 @@ class Pages:
         self._requests = requests
         self._before = "0"
         self._pending = 0
+        self._asked_after = 0
+        self._timeout_s = PAGE_TIMEOUT_S
         self._take: Callable[[int, Message], None] = lambda _sequence, _message: None
         self._done: Callable[[], None] = lambda: None
         self._handle: Cancellable | None = None
@@ -57,8 +64,9 @@ class Pages:
     def _ask(self) -> None:
         self._before = "0"
         self._pending = 0
+        self._asked_after = self.reached
         page = self._requests.page(self.reached + 1, PAGE_MESSAGES, PAGE_BYTES_MAX)
-        self._handle = self._link.request_many(page, PAGE_TIMEOUT_S, self._take_part, self._end)
+        self._handle = self._link.request_many(page, self._timeout_s, self._take_part, self._end)
 
     def _take_part(self, part: Message) -> bool:
         """Take a message, or the end of a page; each names the one before it."""
@@ -80,6 +88,10 @@ class Pages:
         return False
 
     def _end(self, fault: LinkFault | None) -> None:
+        if fault is LinkFault.TIMEOUT and self.reached == self._asked_after:
+            self._timeout_s = min(2 * self._timeout_s, PAGE_TIMEOUT_MAX_S)
+        else:
+            self._timeout_s = PAGE_TIMEOUT_S
         if fault is not None or self._pending < 0:
             pause_s = 0.0 if fault is LinkFault.TIMEOUT else RETRY_S
             self._handle = self._scheduler.call_later(pause_s, self._ask)

@@ -8,6 +8,9 @@ from dunena.dialects.errors import ClientError
 from dunena.server.http.message import GET_WRITES_PREFIX, Request
 from dunena.store.values import JsonValue
 
+# Every message is compared with it, and in Python 3.11 naming a member calls a function.
+_OBJECT_STORE: Final = Dialect.OBJECT_STORE
+
 _DUNENA_WRITES: Final = operations.OPERATIONS | {"set", "del", "mset", "txn", "session"}
 _OBJECT_STORE_WRITES: Final = operations.OPERATIONS | {"set", "delete", "txn", "session"}
 
@@ -24,7 +27,7 @@ def may_change(dialect: Dialect, message: JsonValue) -> bool:
     """Return whether a decoded message of a WebSocket may change something."""
     if not isinstance(message, dict):
         return False
-    if dialect is Dialect.OBJECT_STORE:
+    if dialect is _OBJECT_STORE:
         name = message.get("action")
         return isinstance(name, str) and name in _OBJECT_STORE_WRITES
     name = message.get("type")
@@ -33,13 +36,13 @@ def may_change(dialect: Dialect, message: JsonValue) -> bool:
 
 def is_ping(dialect: Dialect, message: JsonValue) -> bool:
     """Return whether a decoded message reads nothing either, and only asks to be answered."""
-    name = "action" if dialect is Dialect.OBJECT_STORE else "type"
+    name = "action" if dialect is _OBJECT_STORE else "type"
     return isinstance(message, dict) and message.get(name) == "ping"
 
 
 def is_conditional(dialect: Dialect, message: dict[str, JsonValue]) -> bool:
     """Return whether what a message changes, as far as `may_change`, depends on what is there."""
-    name = message["action"] if dialect is Dialect.OBJECT_STORE else message["type"]
+    name = message["action"] if dialect is _OBJECT_STORE else message["type"]
     if name == "mset":
         return operations.has_new_entry(message)
     return name not in ("set", "del", "delete") or not _CONDITIONS.isdisjoint(message)

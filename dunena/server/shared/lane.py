@@ -143,7 +143,7 @@ class LaneReceiver(MessageReceiver):
             if may_change(conversation.dialect_of(decoded), decoded):
                 self._park(message, decoded)
             else:
-                conversation.receive_decoded(conversation.services, message, decoded, now)
+                conversation.receive_decoded(message, decoded, now)
         except PositionAheadError:
             self._wait_for_position(message)
         except Exception:  # noqa: BLE001 - a bug ends one connection, not the server

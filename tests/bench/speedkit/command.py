@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="speed.py", description="Compare dunena's speed.")
-    parser.add_argument("--rounds", type=_positive, default=5, help="how often all take a turn")
+    parser.add_argument("--rounds", type=positive, default=5, help="how often all take a turn")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--only", nargs="+", metavar="WORKLOAD", help="these workloads alone")
     parser.add_argument("--contender", nargs="+", metavar="NAME", help="these servers alone")
@@ -70,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of an option, at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")

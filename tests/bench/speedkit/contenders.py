@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import programs
+from .builds import Build, other_build, own_build
 from .machine import SERVER_CORE, started_on
 from .phrases import Dunena, Http, Nats, ObjectStore, Phrases, Redis, Talk
 from .workloads import DUNENA, HTTP, OTHER, STORE, WATCH, Workload
@@ -104,55 +105,20 @@ DUNENA_WAYS: Ways = {STORE: ObjectStore, WATCH: ObjectStore, DUNENA: Dunena, HTT
 
 def dunena() -> Contender:
     """The tree that this file is part of."""
-    return _dunena("dunena", sys.executable, {"PYTHONPATH": str(programs.ROOT)})
+    return _contender(own_build())
 
 
 def variant(text: str) -> Contender:
-    """Another dunena, from ``NAME=PYTHON[,VARIABLE=VALUE...]``.
-
-    PYTHON runs the dunena that it has installed; ``PYTHONPATH=FOLDER`` names a checkout instead.
-    Every setting of `dunena serve` has a variable. Raises `ValueError`.
-    """
-    name, _, rest = text.partition("=")
-    python, *settings = rest.split(",")
-    pairs = [setting.partition("=") for setting in settings]
-    if not name or not python or not all(key and equals for key, equals, _ in pairs):
-        raise ValueError("a variant is NAME=PYTHON[,VARIABLE=VALUE...]")
-    environment = {key: value for key, _, value in pairs}
-    if folders := environment.get("PYTHONPATH"):
-        # The server starts in a folder of its own.
-        absolute = [str(Path(folder).absolute()) for folder in folders.split(os.pathsep)]
-        environment["PYTHONPATH"] = os.pathsep.join(absolute)
-    return _dunena(name, python, environment)
+    """Another dunena, as `other_build` reads it."""
+    return _contender(other_build(text))
 
 
-def _dunena(name: str, python: str, environment: dict[str, str]) -> Contender:
-    def find() -> str:
-        return programs.named(python)
-
+def _contender(build: Build) -> Contender:
     def launch(program: str, port: int, folder: Path, keeps: bool) -> Launch:
-        command = [program, "-m", "dunena", "serve", "--log-level", "error", "--port", str(port)]
-        command += ["--cache-dir", str(folder / "values")] if keeps else ["--no-persist"]
-        return Launch(command, environment)
+        options = ["--cache-dir", str(folder / "values")] if keeps else ["--no-persist"]
+        return Launch(build.serve(program, port, *options), build.environment)
 
-    def version(program: str) -> str:
-        script = "import dunena, platform; print(dunena.__version__, platform.python_version())"
-        answer = subprocess.run(
-            [program, "-c", script],
-            env={**os.environ, **environment},
-            cwd=SERVERS,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if answer.returncode:
-            last = (answer.stderr.strip().splitlines() or ["it does not start"])[-1]
-            raise programs.NotHereError(last)
-        found, python_version = answer.stdout.split()
-        settings = [f"{key}={value}" for key, value in environment.items() if key != "PYTHONPATH"]
-        return ", ".join([f"{found}, Python {python_version}", *settings])
-
-    return Contender(name, DUNENA_WAYS, find, launch, version, keeps=True)
+    return Contender(build.name, DUNENA_WAYS, build.find, launch, build.version, keeps=True)
 
 
 # --- the others ---

@@ -29,11 +29,11 @@ def make_past(port: int, keys: int, missed: int) -> str:
 
     with connect(f"ws://127.0.0.1:{port}/ws", compression=None, max_size=None) as client:
         for first in range(0, keys, KEYS_PER_MESSAGE):
-            _store(client, range(first, min(keys, first + KEYS_PER_MESSAGE)))
+            store(client, range(first, min(keys, first + KEYS_PER_MESSAGE)))
         told = _watch(client, key="none")
         position = {"epoch": told["epoch"], "rev": told["rev"]}
         for first in range(0, missed, CHANGED_KEYS):
-            _store(client, range(min(CHANGED_KEYS, missed - first)))
+            store(client, range(min(CHANGED_KEYS, missed - first)))
         told = _watch(client, pattern="*", since=position)
     if told.get("reset") or len(told["changes"]) != min(CHANGED_KEYS, missed):
         raise PastError(f"after {missed} changes it tells {len(told['changes'])} keys")
@@ -45,18 +45,27 @@ def resumed_from(position: str, talk: Talk) -> Talk:
     return replace(talk, message=talk.message.replace(json.dumps(POSITION), position))
 
 
-def _store(client: "ClientConnection", numbers: range) -> None:
-    entries = [{"key": f"key:{number:0{NUMBER_WIDTH}}", "value": VALUE} for number in numbers]
-    _ask(client, type="mset", entries=entries)
+def key_of(number: int) -> str:
+    """The key of a number, as `wsload` names it."""
+    return f"key:{number:0{NUMBER_WIDTH}}"
+
+
+def store(client: "ClientConnection", numbers: range) -> None:
+    """Set the keys of these numbers at once. Raises `PastError`."""
+    entries = [{"key": key_of(number), "value": VALUE} for number in numbers]
+    ask(client, type="mset", entries=entries)
 
 
 def _watch(client: "ClientConnection", **selector: object) -> dict[str, Any]:
-    told: dict[str, Any] = _ask(client, type="watch", **selector)["data"]
+    told: dict[str, Any] = ask(client, type="watch", **selector)["data"]
     return told
 
 
-def _ask(client: "ClientConnection", **message: object) -> dict[str, Any]:
-    """Send a request and return its answer; events and updates before it are passed over."""
+def ask(client: "ClientConnection", **message: object) -> dict[str, Any]:
+    """Send a request and return its answer; events and updates before it are passed over.
+
+    Raises `PastError` when it is an error.
+    """
     client.send(json.dumps(message | {"id": 1}))
     while (answer := json.loads(client.recv())).get("id") != 1:
         pass
