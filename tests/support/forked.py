@@ -34,6 +34,9 @@ PREPARATION = "DUNENA_TEST_PREPARATION"
 """The variable with Python code that a copy runs first, as `python -c` could."""
 
 _REQUEST_BYTES_MAX = 1 << 17
+_IMPORTED_LATE = ("uvloop", "concurrent.futures.thread", "prometheus_client", "encodings.idna")
+"""What a server imports when it first needs it; each copy would anew."""
+
 _AT_START = ("LD_", "PYTHON")  # beginnings of variables that are looked at before the program is
 
 
@@ -197,6 +200,9 @@ def _import_all() -> None:
         with contextlib.suppress(ImportError):  # what only other systems have
             if found.name != "dunena.__main__":
                 importlib.import_module(found.name)
+    for name in _IMPORTED_LATE:
+        with contextlib.suppress(ImportError):  # the faster event loop is optional
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a copy would write to all of it, and so copy it indeed
 
