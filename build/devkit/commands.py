@@ -37,8 +37,9 @@ _CHECKS = (
     ("mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/win32"),
 )
 
-# A suite with timing in it gains nothing from more processes than this, and wavers with fewer cores
-# than processes.
+# About half of the time a test waits, for a browser, a timeout or another process: with one process
+# for each core, half of the machine is idle. Timing in the suite gains nothing from more than four.
+_WORKERS_PER_CORE = 2
 _WORKERS_MAX = 4
 
 
@@ -101,7 +102,7 @@ def _test_compiled(arguments: list[str]) -> int:
 
 
 def _pytest(python: Path, arguments: list[str], environ: dict[str, str], folder: Path) -> int:
-    workers = str(min(os.cpu_count() or 1, _WORKERS_MAX))
+    workers = str(min(_WORKERS_PER_CORE * (os.cpu_count() or 1), _WORKERS_MAX))
     # loadfile: tests of one file share a process, and with it their server or browser. The files
     # with the most tests would come first; those that take longest do, by tests/conftest.py.
     sharing = ("-n", workers, "--dist", "loadfile", "--no-loadscope-reorder")

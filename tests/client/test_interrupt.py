@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+
+from dunena.client import blocking
 from dunena.sync import connect
 from tests.support.server import ServerProcess
 
@@ -9,8 +12,9 @@ SECONDS_MAX = 20
 
 
 def test_a_lock_held_by_an_interrupted_call_does_not_block_close(
-    server: ServerProcess,
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(blocking, "_JOIN_SECONDS_MAX", 0.2)  # for each thread that cannot end
     store = connect(server.url)
 
     def use() -> None:

@@ -25,6 +25,7 @@ from tests.e2e.processes import (
     free_port,
     make_certificate,
     program_in,
+    run_copy,
     run_program,
     send_stop,
     wait_until,
@@ -129,7 +130,7 @@ def test_the_usage_names_the_program_dunena_however_it_was_started(words: list[s
     ids=" ".join,
 )
 def test_wrong_usage_exits_with_2_and_names_the_argument(arguments: list[str]):
-    done = run_program(*arguments)
+    done = run_copy(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -150,7 +151,7 @@ def test_wrong_usage_exits_with_2_and_names_the_argument(arguments: list[str]):
     ],
 )
 def test_an_invalid_variable_exits_with_2_and_names_the_value(variable: str, value: str):
-    done = run_program("serve", environment={variable: value})
+    done = run_copy("serve", environment={variable: value})
     assert done.returncode == 2
     assert value in done.stderr
 

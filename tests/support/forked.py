@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -33,6 +34,9 @@ PREPARATION = "DUNENA_TEST_PREPARATION"
 """The variable with Python code that a copy runs first, as `python -c` could."""
 
 _REQUEST_BYTES_MAX = 1 << 17
+_IMPORTED_LATE = ("uvloop", "concurrent.futures.thread", "prometheus_client", "encodings.idna")
+"""What a server imports when it first needs it; each copy would anew."""
+
 _AT_START = ("LD_", "PYTHON")  # beginnings of variables that are looked at before the program is
 
 
@@ -154,8 +158,6 @@ forked.serve_copies(int(sys.argv[1]))
 
 def serve_copies(descriptor: int) -> None:
     """Be the template: import everything, then make the copies that are asked for."""
-    from dunena.cli import program
-
     _import_all()
     signal.signal(signal.SIGCHLD, lambda *_: None)  # it is told of by the wake-up file
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who presses Ctrl+C means the tests
@@ -166,7 +168,31 @@ def serve_copies(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _become(*asked)
-    program.run()
+    _run_program()
+
+
+def _run_program() -> None:
+    """Run it, and end as the interpreter does, but without taking apart all that was imported.
+
+    That would be half of what a copy costs: it writes to all the memory that was shared till then.
+    """
+    from dunena.cli import program
+
+    code = 0
+    try:
+        program.run()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        code = end.code
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)  # the interpreter says what there is to say of it
+    os._exit(code)
 
 
 def _import_all() -> None:
@@ -174,6 +200,9 @@ def _import_all() -> None:
         with contextlib.suppress(ImportError):  # what only other systems have
             if found.name != "dunena.__main__":
                 importlib.import_module(found.name)
+    for name in _IMPORTED_LATE:
+        with contextlib.suppress(ImportError):  # the faster event loop is optional
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a copy would write to all of it, and so copy it indeed
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -193,6 +194,7 @@ def modules_of(room: str) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -256,6 +258,7 @@ def offers_names(module: str, node: ast.AST) -> bool:
     return is_for_types and module == "dunena"
 
 
+@cache
 def package_imports() -> dict[str, set[str]]:
     """Module of the package -> those that it imports, all by their dotted names.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import SECONDS_MAX, run_copy, run_program
-from tests.support.forked import ForkedProcess, can_fork
+from tests.support.forked import PROGRAM, ForkedProcess, can_fork
 
 pytestmark = pytest.mark.skipif(not can_fork({}), reason="programs are forked on Linux alone")
 
@@ -30,6 +30,20 @@ def test_a_forked_program_prints_and_exits_like_a_started_one(arguments: tuple[s
         started.stdout,
         started.stderr,
     )
+
+
+def test_a_forked_program_that_cannot_print_ends_like_a_started_one(tmp_path: Path) -> None:
+    ends: list[tuple[int, str]] = []
+    for command in ((), PROGRAM):
+        path = tmp_path / f"errors-{len(ends)}"
+        with Path("/dev/full").open("w") as full, path.open("w") as errors:
+            if command:
+                code = subprocess.call([*command, "version"], stdout=full, stderr=errors)
+            else:
+                copy = ForkedProcess(["version"], {}, output=full, errors=errors)
+                code = copy.wait(SECONDS_MAX)
+        ends.append((code, path.read_text("utf-8")))
+    assert ends[0] == ends[1]
 
 
 @pytest.mark.parametrize(
