@@ -8,14 +8,20 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection
 from dunena.persistence.jetstream.credentials import UserKey
+from dunena.persistence.jetstream.login import Login
 from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.policy import StoreSettings
 from tests.cluster.room import room_at, run
 from tests.support.nats_cluster import Cluster
 from tests.support.nkeys import Kind, encode_public, encode_seed
+
+TRIES = 30
 
 
 async def expect_login(server: str, **login: Any) -> None:
@@ -147,6 +153,29 @@ def test_with_tls_a_server_and_a_client_know_each_other_by_their_certificates(
         run(expect_refusal(by_address, "its certificate is not trusted", ca_file=ca, **proof))
         run(expect_refusal(url, "certificate required", ca_file=ca))
         run(expect_refusal(url, f"no certificates in {key}", ca_file=key))
+
+
+def test_a_login_that_is_refused_over_tls_is_told_as_such(
+    nats_server: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    authority = trustme.CA()
+    ca = _write(tmp_path / "ca.pem", authority.cert_pem)
+    pair = _write_pair(tmp_path, "server", authority.issue_cert("localhost"))
+    tls = f"tls {{ cert_file: {pair[0]}, key_file: {pair[1]} }}"
+    configuration = f"{tls}\nauthorization {{ user: dunena, password: right }}"
+    with Cluster(nats_server, tmp_path / "servers", configuration=configuration) as cluster:
+        url = cluster.urls[0]
+        run(expect_login(url, ca_file=ca, user="dunena", password="right"))
+
+        async def be_refused() -> None:
+            for _ in range(TRIES):  # the server's cutting must never be quicker than it
+                connection = NatsConnection(url, lambda _: None, lambda _: None)
+                login = Login(StoreSettings((url,), ca_file=ca, user="dunena", password="no"), url)
+                with pytest.raises(NatsConnectError, match="Authorization Violation"):
+                    await connection.open(login, "tests")
+
+        run(be_refused(), debug=False)
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_a_password_is_told_to_nobody_who_does_not_speak_tls_when_it_is_asked_for(tmp_path: Path):

@@ -8,11 +8,13 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg as LibraryMessage
+from nats.aio.transport import TcpTransport
 from nats.errors import Error as NatsError
 from nats.errors import UnexpectedEOF
 
 __all__ = ["LibraryMessage", "MessageSink", "NatsClient", "NatsError", "is_end", "reason_of"]
 
+_LOGIN = b"CONNECT "
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -32,6 +34,12 @@ class NatsClient(Client):
         if writer is not None:
             writer.transport.abort()
 
+    async def _process_connect_init(self) -> None:
+        """Begin the connection, on a transport that is changed as this client is."""
+        assert isinstance(self._transport, TcpTransport)
+        self._transport = _Transport(self._transport)
+        await super()._process_connect_init()
+
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         """Parse the headers of a message: the library takes as long for it as for all the rest."""
@@ -39,6 +47,36 @@ class NatsClient(Client):
             return dict([line.split(": ", 1) for line in raw.decode().strip().split("\r\n")])
         except ValueError:
             return _parse_odd_headers(raw)
+
+
+class _Transport(TcpTransport):
+    """The library's transport, whose connection another one has made."""
+
+    def __init__(self, connected: TcpTransport) -> None:
+        vars(self).update(vars(connected))
+        self._held = b""
+
+    def write(self, payload: bytes) -> None:
+        """Send, and hold the login back until the ping that follows it.
+
+        A server that refuses a login closes the connection. To send the ping failed then, and what
+        the server had said was not read any more.
+        """
+        self._held += payload
+        if not payload.startswith(_LOGIN):
+            assert self._io_writer is not None, "it is connected"
+            self._io_writer.write(self._held)
+            self._held = b""
+
+    async def connect_tls(self, *arguments: Any) -> None:
+        """Go on with TLS, and tell the reader so.
+
+        Otherwise `asyncio` warns whenever the server closes the connection.
+        """
+        await super().connect_tls(*arguments)
+        assert self._io_writer is not None, "it is connected"
+        protocol: Any = self._io_writer.transport.get_protocol()
+        protocol._over_ssl = True
 
 
 class MessageSink:
