@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from dunena.persistence.jetstream import stream_requests
 from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection
+from dunena.persistence.jetstream.harmless import harmless_requests, harmless_telling
 from dunena.persistence.jetstream.link import NatsLink, address_of
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES
 from dunena.persistence.jetstream.login import Login, LoginError
@@ -152,24 +153,13 @@ class _Examiner:
 
     async def _examine_rights(self) -> StoreFinding:
         """Try everything that a node does, so that nothing comes of it."""
-        requests = self._requests
         names = SubjectNames(self._store.bucket, self._store.domain)
-        nothing = f"{names.prefix}=doctor"
-        tries = [requests.info(), requests.last_message(nothing), requests.page(1, 1, 1)]
         if not self._store.is_reader:
-            # There is no such subject; and both limits at once are refused.
-            purge = json.dumps({"filter": nothing, "seq": 1, "keep": 1}).encode()
-            tries += [
-                # No stream is called so.
-                Message(names.written_to(nothing), {"Nats-Expected-Stream": "=doctor"}, b""),
-                Message(requests.create().subject, {}, b"{"),
-                Message(requests.purge_keys(1).subject, {}, purge),
-            ]
             # Nobody answers; what the server denies comes before its next answer.
-            self._link.publish(Message(f"{names.channels}=doctor", {}, b""))
+            self._link.publish(harmless_telling(self._terms))
         for subject in (names.flow, f"{names.channels}>"):
             self._link.subscribe(subject, lambda _: None)
-        for one in tries:
+        for one in harmless_requests(self._terms, self._requests):
             await self._ask(one)
         about = "rights"
         if not self._denied:

@@ -33,6 +33,9 @@ ATTEMPT_TIMEOUT_S: Final = 2.0
 PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Between attempts that were not stored for certain."""
 
+DENIED_S: Final = 0.1
+"""How long a server may take to deny all parts of an attempt."""
+
 DELIVERY_S: Final = 0.25
 """How long what is stored may take to be delivered before it is fetched."""
 
@@ -47,6 +50,10 @@ class ProposalHost(SettlingHost, Protocol):
     @property
     def since(self) -> int:
         """The sequence of this node's first marker, 0 if it has none."""
+
+    @property
+    def denied(self) -> str | None:
+        """What the servers do not let this node do, for people; None if nothing."""
 
     @property
     def floor(self) -> FloorClaim | None:
@@ -275,6 +282,9 @@ class Proposals:
                 self._pause(0.0)
             elif answer is LinkFault.TOO_LARGE:
                 self._take_meaning(sent, Meaning.INVALID, "it is larger than the servers take")
+            elif answer is LinkFault.DENIED:
+                # Not before all was said of its parts: it must not be taken for what is sent next.
+                self._handle = self._scheduler.call_later(DENIED_S, lambda: self._take_denied(sent))
             else:
                 self._pause()
             return
@@ -287,6 +297,10 @@ class Proposals:
         else:
             reason = stored.description or f"error {stored.number}"
             self._take_meaning(sent, meaning_of(stored), reason)
+
+    def _take_denied(self, sent: CurrentProposal | None) -> None:
+        self._handle = None
+        self._take_meaning(sent, Meaning.UNFIT, self._host.denied or "the servers do not permit it")
 
     def _fetch_stored(self) -> None:
         self._handle = None
@@ -332,7 +346,7 @@ class Proposals:
 
     @property
     def _silence(self) -> str:
-        return self._link.reason or "the store does not answer"
+        return self._link.reason or self._host.denied or "the store does not answer"
 
     def _give_up(self) -> None:
         current = self._current
