@@ -111,7 +111,7 @@ def test_a_reader_says_that_it_is_stale_and_leaves_a_server_that_is_cut_off(
             )
             sys.stderr.write(f"stale after {time.monotonic() - began_at:.1f} s\n")
         wait_until(lambda: put(writer, 2) == 204, f"writes go on\n{writer.log}", patiently(60))
-        wait_until(lambda: ask(free, "GET", "/kv/k")[1] == b"2", free.log, patiently(30))
+        wait_until(lambda: ask(free, "GET", "/kv/k")[1] == b"2", free.log, patiently(40))
         wait_until(lambda: health(free)["status"] == "healthy", free.log, patiently(30))
         sys.stderr.write(f"level at another server after {time.monotonic() - began_at:.1f} s\n")
         assert server_of(cluster, free) in others

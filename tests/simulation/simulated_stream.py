@@ -343,7 +343,10 @@ class SimulatedCluster:
             answer(
                 {
                     "config": self.config,
-                    "cluster": {"replicas": [{"active": silence_ns}] * (SERVERS - 1)},
+                    "cluster": {
+                        "leader": f"n{self.leader + 1}",
+                        "replicas": [{"active": silence_ns}] * (SERVERS - 1),
+                    },
                     "created": self.created,
                     "state": {"last_seq": leader.position, "last_ts": self._now_text()},
                     "ts": self._now_text(),

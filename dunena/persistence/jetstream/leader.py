@@ -8,6 +8,7 @@ from dunena.persistence.jetstream.stream_requests import (
     REPLICAS_NOT_SUPPORTED,
     STREAM_EXISTS_OTHERWISE,
     STREAM_NOT_FOUND,
+    UNAVAILABLE,
     ApiFault,
     StreamFacts,
     StreamRequests,
@@ -22,9 +23,6 @@ FLOW_S: Final = 4.0
 """How long after the last stored message a leader that may not be asked is taken for silent: each
 node that writes stores one at least every 3 s.
 """
-
-UNAVAILABLE: Final = 503
-"""The status of an error by a server that has no leader for the stream, or for all streams."""
 
 HEARD_S: Final = 1.0
 """How long before it was asked in vain the leader may have fallen silent: it is asked each second.
