@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES, JetStreamLog
 from dunena.persistence.jetstream.stream_requests import stream_config
 from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import (
     Contents,
     LogBatch,
@@ -323,6 +325,46 @@ def test_a_node_that_may_write_no_more_refuses_at_once_and_says_why(world: World
     log.propose(Proposal(3, ((SET,),)))
     world.run()
     assert follower.batches[-1].number == 3
+
+
+def test_what_a_server_loses_is_soon_sent_again_and_then_less_often(world: World) -> None:
+    log, follower = world.start("n1")
+    world.run()
+    world.cluster.is_leaderless = True  # takes it, and loses it
+    sent: list[float] = []
+
+    def note(message: Message) -> None:
+        if message.subject.endswith(".a"):
+            sent.append(world.time.now_s)
+
+    (link,) = world.cluster.links
+    link.sent = note
+    log.propose(Proposal(1, ((SET,),)))
+    world.run(8)
+    gaps = [later - sooner for sooner, later in pairwise(sent)]
+    assert [round(gap, 1) for gap in gaps] == [0.5, 1.0, 2.0, 2.0, 2.0]
+    world.cluster.is_leaderless = False
+    world.run(2.1)
+    assert [batch.number for batch in follower.batches] == [1]
+    sent.clear()
+    world.cluster.is_leaderless = True
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.4)
+    world.cluster.is_leaderless = False
+    world.run(0.2)
+    assert [batch.number for batch in follower.batches] == [1, 2]
+
+
+def test_what_is_large_is_given_more_time(world: World) -> None:
+    log, _ = world.start("n1")
+    world.run()
+    world.cluster.is_leaderless = True
+    sent: list[float] = []
+    (link,) = world.cluster.links
+    link.sent = lambda message: sent.append(world.time.now_s) if message.subject[-2:] == ".a" else 0
+    log.propose(Proposal(1, ((Op(OpKind.SET, "", "a", b"1" * 1024 * 1000),),)))
+    world.run(3)
+    assert round(sent[1] - sent[0], 1) == 1.0
 
 
 def test_what_may_be_stored_is_not_said_to_be_denied(world: World) -> None:

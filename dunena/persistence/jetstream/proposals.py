@@ -29,7 +29,14 @@ from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
 from dunena.persistence.log import LogFigures, Proposal, Refusal, RefusalKind
 
-ATTEMPT_TIMEOUT_S: Final = 2.0
+ATTEMPT_TIMEOUTS_S: Final = (0.5, 1.0, 2.0)
+"""How long the first, the second, and each later attempt waits for its answer. A server that stops,
+or is no longer the leader, loses what it was sent; and to send it again is safe.
+"""
+
+ATTEMPT_BYTES_PER_S: Final = 2 * 1024 * 1024
+"""What is larger is given more time: so fast are the servers at least."""
+
 PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Between attempts that were not stored for certain."""
 
@@ -74,7 +81,7 @@ class Proposals:
     __slots__ = (
         "_attempts", "_current", "_figures", "_handle", "_host", "_is_closed", "_is_pausing",
         "_is_sign_due", "_link", "_marker", "_names", "_node", "_pauses", "_places",
-        "_probe_size", "_requests", "_scheduler", "_sent", "_settling", "_terms",
+        "_probe_size", "_requests", "_scheduler", "_sent", "_settling", "_terms", "_timeouts",
         "is_blocked", "place", "refusing", "unanswered_since_s",
     )  # fmt: skip
 
@@ -111,6 +118,7 @@ class Proposals:
         self._is_pausing = False
         self._attempts = 0
         self._pauses = 0
+        self._timeouts = 0
         self._is_sign_due = False
         self._is_closed = False
         self.place = 0
@@ -254,7 +262,13 @@ class Proposals:
         publish = self._link.publish
         for part in parts:
             publish(part)
-        self._handle = self._link.request(last, ATTEMPT_TIMEOUT_S, self._take_answer)
+        self._handle = self._link.request(last, self._timeout_s(current), self._take_answer)
+
+    def _timeout_s(self, current: CurrentProposal | None) -> float:
+        """Return how long an attempt waits for its answer."""
+        size = self._probe_size if current is None else current.draft.size
+        limit_s = ATTEMPT_TIMEOUTS_S[min(self._timeouts, len(ATTEMPT_TIMEOUTS_S) - 1)]
+        return limit_s + size / ATTEMPT_BYTES_PER_S
 
     def _drop_attempt(self) -> None:
         if self._handle is not None:
@@ -264,6 +278,7 @@ class Proposals:
         self._settling.cancel()
         self._is_pausing = False
         self._pauses = 0
+        self._timeouts = 0
 
     def _drop_current(self) -> None:
         current = self._current
@@ -279,6 +294,7 @@ class Proposals:
                 if sent is not None:
                     sent.may_be_stored = True
                 self._figures.retries += 1
+                self._timeouts += 1
                 self._pause(0.0)
             elif answer is LinkFault.TOO_LARGE:
                 self._take_meaning(sent, Meaning.INVALID, "it is larger than the servers take")
