@@ -51,6 +51,7 @@ NO_IO_ROOMS = {
     "persistence/jetstream/clock.py": set(),
     "persistence/jetstream/credentials.py": set(),
     "persistence/jetstream/delivery.py": set(),
+    "persistence/jetstream/findings.py": set(),
     "persistence/jetstream/floor.py": set(),
     "persistence/jetstream/follower.py": set(),
     "persistence/jetstream/harmless.py": set(),

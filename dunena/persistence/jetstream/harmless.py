@@ -4,6 +4,7 @@ A server looks at the rights first, and at the rest of a message later.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Final
 
 from dunena.persistence.jetstream.naming import SubjectNames
@@ -51,3 +52,46 @@ def harmless_messages(terms: LogTerms, requests: StreamRequests) -> list[Message
         return messages
     made = requests.create().subject  # it is there already
     return [*(one for one in messages if one.subject != made), harmless_telling(terms)]
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A right that a node need not have, a message that asks for it, and what harm it could do."""
+
+    message: Message
+    right: str
+    harm: str
+    is_answered: bool = True
+
+
+def excessive_messages(terms: LogTerms, requests: StreamRequests) -> list[Excess]:
+    """Return a message for each right that a node need not have and that could do harm."""
+    names = SubjectNames(terms.bucket, terms.domain)
+    # Nodes take nothing for stored that has no sequence (`follower`).
+    forged = Message(f"{names.flow[:-1]}{NAME}", {}, b"")
+    found = [
+        Excess(forged, names.flow, "nodes take what is there for stored", is_answered=False),
+        # A request to delete has no body: with another one it is refused.
+        _excess_of(requests, "STREAM.DELETE", b"[]", "removes all"),
+        _excess_of(requests, "STREAM.UPDATE", b"{", "changes settings"),
+        _excess_of(requests, "STREAM.MSG.DELETE", b"{", "removes a value unseen"),
+    ]
+    if terms.is_reader:
+        writing, create, purge = writing_requests(terms, requests)
+        found += [
+            Excess(writing, names.written_to(names.all), "writes"),
+            Excess(
+                harmless_telling(terms),
+                f"{names.channels}>",
+                "sends messages to channels",
+                is_answered=False,
+            ),
+            Excess(create, create.subject, "makes the stream"),
+            Excess(purge, purge.subject, "removes all unseen"),
+        ]
+    return found
+
+
+def _excess_of(requests: StreamRequests, name: str, body: bytes, harm: str) -> Excess:
+    subject = requests.info().subject.replace("STREAM.INFO", name)
+    return Excess(Message(subject, {}, body), subject, harm)
