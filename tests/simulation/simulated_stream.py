@@ -598,6 +598,13 @@ class SimulatedLink:
     def _is_denied(self, subject: str) -> bool:
         return bool(self._denied) and subject.startswith(self._denied)
 
+    def _end_denied(self, message: Message, request: Request) -> None:
+        def end() -> None:
+            self._tell_denied(message)
+            request.end(LinkFault.DENIED)
+
+        self._later(0.001, end)
+
     def _tell_denied(self, message: Message) -> None:
         self._take_denial(Denial(False, message.subject.lower()))
 
@@ -662,14 +669,9 @@ class SimulatedLink:
             return request
         request.timer = self._later(timeout_s, lambda: request.end(LinkFault.TIMEOUT))
         if self._is_denied(message.subject):
-
-            def end() -> None:
-                self._tell_denied(message)
-                request.end(LinkFault.DENIED)
-
-            self._later(0.001, end)
-            return request
-        self._request(message, request)
+            self._end_denied(message, request)
+        else:
+            self._request(message, request)
         return request
 
     def request_many(
@@ -679,11 +681,15 @@ class SimulatedLink:
         take_part: Callable[[Message], bool],
         done: Callable[[LinkFault | None], None],
     ) -> Request:
+        self.sent(message)
         request = Request(lambda answer: done(answer if isinstance(answer, LinkFault) else None))
         if not self.is_connected:
             request.timer = self._later(0, lambda: request.end(LinkFault.DISCONNECTED))
             return request
         request.timer = self._later(timeout_s, lambda: request.end(LinkFault.TIMEOUT))
+        if self._is_denied(message.subject):
+            self._end_denied(message, request)
+            return request
         connection = self._connection
 
         def take(parts: list[Message]) -> None:

@@ -403,6 +403,22 @@ def test_a_right_that_is_missing_to_follow_is_warned_of(
     assert log.status.warning is None
 
 
+@pytest.mark.parametrize("denied", ["$JS.API.STREAM.INFO.KV_show", "$JS.API.DIRECT.GET.KV_show"])
+def test_a_node_that_may_not_load_asks_now_and_then_and_says_why(world: World, denied: str) -> None:
+    log, _ = world.start("n1")
+    (link,) = world.cluster.links
+    link.deny(denied)
+    asked: list[str] = []
+    link.sent = lambda message: asked.append(message.subject)
+    world.run(20)
+    assert log.status.state is LogState.STARTING
+    assert log.status.reason == f"NATS does not let this login publish to {denied}"
+    assert 15 <= asked.count(denied) <= 60
+    link.deny()
+    world.run(5)
+    assert log.status.state is LogState.READY
+
+
 def test_what_a_reader_need_not_do_is_no_missing_right(world: World) -> None:
     world.start("n0")
     log, _ = world.start("n1", is_reader=True)

@@ -34,7 +34,7 @@ that it is there.
 """
 
 MISMATCH_PAUSE_S: Final = 2.0
-"""Before a stream is looked at again that cannot be a log, or is not there."""
+"""Before a stream is looked at again that cannot be a log, or is not there, or may not be asked."""
 
 LOWER_S: Final = 3.0
 """How long the stream's last sequence must be lower than the known one to be believed: a new leader
@@ -73,8 +73,9 @@ class StreamLeader:
     """
 
     __slots__ = (
-        "_heard_s", "_link", "_lower_since_s", "_may_create", "_requests", "_scheduler", "created",
-        "is_missing", "mismatch", "reason", "unanswered_since_s", "unfit_since_s",
+        "_heard_s", "_is_denied", "_link", "_lower_since_s", "_may_create", "_requests",
+        "_scheduler", "created", "is_missing", "mismatch", "reason", "unanswered_since_s",
+        "unfit_since_s",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +87,7 @@ class StreamLeader:
         self._may_create = may_create
         self._lower_since_s: float | None = None
         self._heard_s = 0.0
+        self._is_denied = False
         self.created: str | None = None
         self.reason: str | None = None
         self.mismatch: str | None = None
@@ -102,7 +104,7 @@ class StreamLeader:
     def pause_s(self) -> float:
         """How long to wait after an answer without facts."""
         is_answer = self.created is None and self.unanswered_since_s is None
-        return MISMATCH_PAUSE_S if is_answer else PAUSE_S
+        return MISMATCH_PAUSE_S if is_answer or self._is_denied else PAUSE_S
 
     def ask(self, take: Callable[[StreamFacts | None], None]) -> Cancellable:
         """Ask for the facts; None is that there are none now."""
@@ -159,9 +161,10 @@ class StreamLeader:
 
     def _read(self, answer: Message | LinkFault, asked_s: float) -> StreamFacts | None:
         self.is_missing = False
+        self._is_denied = answer is LinkFault.DENIED
         stream = self._requests.stream
         if isinstance(answer, LinkFault):
-            self._note_silence(asked_s, is_denied=answer is LinkFault.DENIED)
+            self._note_silence(asked_s)
             self.reason = f"the stream {stream} does not answer ({answer.value})"
             return None
         facts = self._requests.read_facts(answer)
@@ -183,9 +186,9 @@ class StreamLeader:
             self.reason = "most of the servers that keep the stream are silent"
         return facts if is_fit else None
 
-    def _note_silence(self, asked_s: float, *, is_denied: bool = False) -> None:
+    def _note_silence(self, asked_s: float) -> None:
         """Note that the leader has not answered; it may be there, if the question is denied."""
-        if is_denied and self._scheduler.now_s() - self._heard_s < FLOW_S:
+        if self._is_denied and self._scheduler.now_s() - self._heard_s < FLOW_S:
             return
         if self.unanswered_since_s is None:
             self.unanswered_since_s = max(self._heard_s, asked_s - HEARD_S)
