@@ -1,6 +1,7 @@
 """Rights at NATS that a node loses while it runs, and gets back."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,6 +132,27 @@ def test_a_node_that_may_not_ask_says_so(nats_server: Path, tmp_path: Path, api:
         cluster.servers[0].reconfigure(users())
         for one in (server, reader):
             wait_for_health(one, "healthy")
+
+
+def test_a_node_that_may_take_no_answers_says_so_as_long_as_that_is_so(
+    nats_server: Path, tmp_path: Path
+):
+    with (
+        Cluster(nats_server, tmp_path / "n", configuration=users()) as cluster,
+        two_at(cluster, tmp_path, "reader", "--store-read-only") as (server, reader),
+    ):
+        cluster.servers[0].reconfigure(users("_INBOX.>"))
+        began_at = time.monotonic()
+        denied = "NATS does not let this login subscribe to _INBOX.>"
+        wait_for_health(server, "unhealthy", denied)
+        wait_for_line(reader, denied)
+        while time.monotonic() - began_at < 8:
+            for one in (server, reader):  # that one follows, as long as it misses nothing
+                assert ask(one, "/health")["checks"]["store"].get("reason") == denied
+        cluster.servers[0].reconfigure(users())
+        for one in (server, reader):
+            wait_for_health(one, "healthy")
+        assert put(server, 1) == 201
 
 
 def test_a_node_that_may_tell_no_messages_says_so(nats_server: Path, tmp_path: Path):

@@ -60,6 +60,7 @@ class NatsLink:
         self._listeners: list[Callable[[], None]] = []
         self._subscriptions: set[LinkSubscription] = set()
         self._inbox = f"_INBOX.{secrets.token_hex(11)}."
+        LinkSubscription(self._subscriptions, f"{self._inbox}*", self._take_reply)
         self._requests: dict[str, LinkRequest] = {}
         self._request_count = 0
         self._lost = asyncio.Event()
@@ -194,7 +195,6 @@ class NatsLink:
         self._lost.clear()
         self._connection = connection
         self._max_payload = connection.max_payload
-        connection.subscribe(f"{self._inbox}*", self._take_reply)
         for subscription in self._subscriptions:
             subscription.begin(connection)
         self._reason = None
