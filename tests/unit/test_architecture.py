@@ -45,6 +45,7 @@ NO_IO_ROOMS = {
     "hub.py": set(),
     "frames.py": {"websockets"},  # its unmasking, which is arithmetic
     "histogram.py": set(),
+    "persistence/jetstream/attempting.py": set(),
     "persistence/jetstream/attempts.py": set(),
     "persistence/jetstream/catching_up.py": set(),
     "persistence/jetstream/channels.py": set(),
@@ -66,6 +67,7 @@ NO_IO_ROOMS = {
     "persistence/jetstream/paging.py": set(),
     "persistence/jetstream/permissions.py": set(),
     "persistence/jetstream/places.py": set(),
+    "persistence/jetstream/proposal_host.py": set(),
     "persistence/jetstream/proposals.py": set(),
     "persistence/jetstream/records.py": set(),
     "persistence/jetstream/settling.py": set(),
