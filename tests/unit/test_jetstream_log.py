@@ -367,6 +367,21 @@ def test_what_is_large_is_given_more_time(world: World) -> None:
     assert round(sent[1] - sent[0], 1) == 1.0
 
 
+def test_a_connection_that_is_lost_is_the_reason_and_no_right(world: World) -> None:
+    log, _ = world.start("n1", timeout_s=4.0)
+    world.run()
+    (link,) = world.cluster.links
+    link.deny("$KV.show.>")
+    world.run(5)
+    assert log.status.refusal is not None
+    link.cut(60)
+    world.run(5)
+    assert (log.status.state, log.status.reason) == (LogState.STALE, "connection lost")
+    link.deny()
+    world.run(70)
+    assert (log.status.reason, log.status.refusal, log.status.warning) == (None, None, None)
+
+
 def test_what_may_be_stored_is_not_said_to_be_denied(world: World) -> None:
     log, follower = world.start("n1", timeout_s=4.0)
     world.run()

@@ -186,6 +186,9 @@ def test_health_says_what_endangers_the_store(house: House, log: StubLog) -> Non
     }
     assert body["checks"]["storage"] == {"status": "healthy"}
     assert house.reports.ready(0).status == 200
+    assert house.metrics()["dunena_store_degraded"] == 1
+    log.status = LogStatus(LogState.READY, is_connected=True)
+    assert house.metrics()["dunena_store_degraded"] == 0
 
 
 def test_stats_and_metrics_report_what_the_log_has_counted(house: House, log: StubLog) -> None:

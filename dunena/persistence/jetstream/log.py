@@ -106,11 +106,16 @@ class JetStreamLog:
             state is LogState.READY and self._proposals.is_idle and not self._terms.is_reader,
             int(health.stale_s * 1000) if state is LogState.STALE else 0,
             self._flow.missing,
-            None if state is LogState.READY else self._rights.reason or health.reason,
+            None if state is LogState.READY else self._reason,
             self._nodes.live(self.now, self._node),
             self._proposals.refusing.reason if state is LogState.READY else None,
             (self._rights.reason or self._leader.mismatch) if state is LogState.READY else None,
         )
+
+    @property
+    def _reason(self) -> str | None:
+        """Why the log cannot be used: what is denied is the cause of much else."""
+        return self._link.reason or self._rights.reason or self._health.reason
 
     @property
     def figures(self) -> LogFigures:
@@ -142,7 +147,7 @@ class JetStreamLog:
         if self._health.is_loaded:
             refusal = self._proposals.propose(proposal)
         else:
-            reason = self._rights.reason or self._health.reason or "it is not loaded yet"
+            reason = self._reason or "it is not loaded yet"
             refusal = Refusal(RefusalKind.UNAVAILABLE, reason)
         if refusal is not None:
             told = refusal

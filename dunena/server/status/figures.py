@@ -207,6 +207,11 @@ FIGURES = (
         "How long the store has not answered",
         lambda of: of.status.stale_ms / 1000,
     ),
+    _store_gauge(
+        "degraded",
+        "1 while a lost right or a setting of the store endangers it",
+        lambda of: of.status.warning is not None,
+    ),
     _store_counter("batches", "Batches that were taken over", lambda of: of.figures.batches),
     _store_counter("changes", "Changes in these batches", lambda of: of.figures.changes),
     _store_counter("commits", "Batches of this server", lambda of: of.figures.commits),
