@@ -44,6 +44,11 @@ HELP = """\
 commands: list | kill NAME (as a crash) | stop NAME | start NAME | pause NAME, resume NAME | quit
 """
 
+is_banner = re.compile(
+    r"(dunena \d|  (Test page|WebSocket|HTTP|Listens on|Data|First key|Press) |Stopped)"
+).match
+"""What a node says of itself when it is ready: the list has it already."""
+
 is_of_interest = re.compile(r"\[FTL\]|Server is ready|new .* leader").search
 """The lines of a NATS server that tell how it is."""
 
@@ -107,7 +112,7 @@ def make_programs(folder: Path, nats_server: Path, nats_port: int, port: int) ->
                 (sys.executable, "-P", "-m", "dunena", *words),
                 f"http://127.0.0.1:{port + place}",
                 folder / f"d{number}.log",
-                lambda _: True,
+                lambda line: not is_banner(line),
             )
         )
     return programs
@@ -155,7 +160,9 @@ def print_list(programs: list[Program]) -> None:
     """Show every program with its process and its address."""
     for program in programs:
         state = f"pid {program.pid}" if program.is_running else "not running"
-        show(SPEAKER, f"{program.name}  {state:<12} {program.address}")
+        if program.is_running and program.is_paused:
+            state += ", paused"
+        show(SPEAKER, f"{program.name}  {state:<19} {program.address}")
 
 
 def carry_out(programs: list[Program], words: list[str]) -> bool:
@@ -165,8 +172,14 @@ def carry_out(programs: list[Program], words: list[str]) -> bool:
     by_name = {program.name: program for program in programs}
     if words == ["list"]:
         print_list(programs)
+    elif len(words) == 2 and words[0] == "start" and words[1] in by_name:
+        _start(by_name[words[1]])
     elif len(words) == 2 and words[0] in COMMANDS and words[1] in by_name:
-        COMMANDS[words[0]](by_name[words[1]])
+        program = by_name[words[1]]
+        if program.is_running:
+            COMMANDS[words[0]](program)
+        else:
+            show(SPEAKER, f"{program.name} is not running")
     else:
         show(SPEAKER, HELP.strip())
     return True
@@ -182,26 +195,40 @@ def _start(program: Program) -> None:
 
 def _stop(program: Program) -> None:
     program.stop()
-    show(SPEAKER, f"{program.name} was stopped; start {program.name}")
+    show(SPEAKER, f"{program.name} has stopped; {_again(program)}")
 
 
-COMMANDS: dict[str, Callable[[Program], None]] = {
-    "kill": Program.kill,
-    "stop": _stop,
-    "start": _start,
-}
+def _pause(program: Program) -> None:
+    program.pause()
+    show(SPEAKER, f"{program.name} hangs now; `resume {program.name}` ends that")
+
+
+def _resume(program: Program) -> None:
+    if program.is_paused:
+        program.resume()
+        show(SPEAKER, f"{program.name} goes on")
+    else:
+        show(SPEAKER, f"{program.name} is not paused")
+
+
+def _again(program: Program) -> str:
+    return f"`start {program.name}` starts it again"
+
+
+COMMANDS: dict[str, Callable[[Program], None]] = {"kill": Program.kill, "stop": _stop}
+"""What is done to a program that runs."""
 
 if sys.platform != "win32":
-    COMMANDS["pause"] = lambda program: program.send(signal.SIGSTOP)
-    COMMANDS["resume"] = lambda program: program.send(signal.SIGCONT)
+    COMMANDS["pause"] = _pause
+    COMMANDS["resume"] = _resume
 
 
 def watch(programs: list[Program], nodes: list[Program], is_over: threading.Event) -> None:
     """Tell the news until it is over."""
-    ready: set[str] = set()
+    told: dict[str, str] = {}
     while not is_over.wait(WATCH_SECONDS):
         tell_ends(programs)
-        ready = tell_health(nodes, ready)
+        told = tell_health(nodes, told)
 
 
 def tell_ends(programs: list[Program]) -> None:
@@ -209,27 +236,43 @@ def tell_ends(programs: list[Program]) -> None:
     for program in programs:
         code = program.take_end()
         if code is not None:
-            again = f"`start {program.name}` starts it again"
-            show(SPEAKER, f"{program.name} {describe_end(code)}; {again}")
+            end = describe_end(code)
+            show(SPEAKER, f"{program.name} has stopped: it {end}; {_again(program)}")
 
 
-def tell_health(nodes: list[Program], ready: set[str]) -> set[str]:
-    """Say which nodes store changes now, or no longer do; those that do."""
-    now = {
-        node.name for node in nodes if node.is_running and answers(f"{node.address}/health/ready")
-    }
-    for name in sorted(now ^ ready):
-        show(SPEAKER, f"{name} is {'ready' if name in now else 'not ready for changes'}")
+READY = "is ready"
+
+
+def tell_health(nodes: list[Program], told: dict[str, str]) -> dict[str, str]:
+    """Say how the nodes are, where that is news; how each is that runs, by its name.
+
+    Nothing is said of one that begins, until it is ready, nor of one that ends.
+    """
+    now: dict[str, str] = {}
+    for node in nodes:
+        if node.is_meant_to_run and node.is_running:
+            now[node.name] = health_of(f"{node.address}/health/ready")
+    for node in nodes:
+        health, before = now.get(node.name), told.get(node.name)
+        if health is None or not (node.is_meant_to_run and node.is_running):
+            now.pop(node.name, None)
+        elif before is None and health != READY:
+            del now[node.name]
+        elif health != before:
+            show(SPEAKER, f"{node.name} {health}")
     return now
 
 
-def answers(address: str) -> bool:
-    """Whether a health check says yes."""
+def health_of(address: str) -> str:
+    """What a health check says, in words."""
     try:
-        with urllib.request.urlopen(address, timeout=WATCH_SECONDS) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(address, timeout=WATCH_SECONDS):
+            return READY
+    except urllib.error.HTTPError as error:
+        error.close()
+        return "is not ready for changes"
     except (urllib.error.URLError, OSError):
-        return False
+        return "does not answer"
 
 
 def stop_all(programs: list[Program]) -> None:

@@ -32,7 +32,8 @@ class Program:
     """A program that can be started again and again.
 
     ``address`` is where people find it. All it says is added to the file ``log``; the lines for
-    which ``is_shown`` holds are printed as well.
+    which ``is_shown`` holds are printed as well. ``is_meant_to_run`` from its start until it is
+    asked to stop, or its end was told (`take_end`).
     """
 
     name: str
@@ -41,7 +42,8 @@ class Program:
     log: Path
     is_shown: Callable[[str], bool]
     _process: "subprocess.Popen[str] | None" = None
-    _is_meant_to_run: bool = False
+    is_meant_to_run: bool = False
+    is_paused: bool = False
     _reader: threading.Thread | None = field(default=None, repr=False)
 
     @property
@@ -66,19 +68,19 @@ class Program:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
-        self._is_meant_to_run = True
+        self.is_meant_to_run = True
+        self.is_paused = False
         self._reader = threading.Thread(target=self._relay, args=(process,), daemon=True)
         self._reader.start()
 
     def stop(self) -> None:
         """Ask it to end, and wait; it is killed when it takes too long."""
         process = self._process
-        self._is_meant_to_run = False
+        self.is_meant_to_run = False
         if process is None:
             return
-        if sys.platform != "win32":
-            # One that is paused would not hear the other.
-            self.send(signal.SIGCONT)
+        if self.is_paused:
+            self.resume()  # it would not hear the other
         process.terminate()
         try:
             process.wait(STOP_SECONDS_MAX)
@@ -93,19 +95,31 @@ class Program:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self.is_paused = False
 
-    def send(self, number: int) -> None:
-        """Send a signal, if it lives."""
+    if sys.platform != "win32":
+
+        def pause(self) -> None:
+            """Let it hang."""
+            self._send(signal.SIGSTOP)
+            self.is_paused = True
+
+        def resume(self) -> None:
+            """Let it go on."""
+            self._send(signal.SIGCONT)
+            self.is_paused = False
+
+    def _send(self, number: int) -> None:
         if self._process is not None and self.is_running:
             self._process.send_signal(number)
 
     def take_end(self) -> int | None:
         """Return the exit code of one that was not meant to end, once; None otherwise."""
-        if self._process is None or not self._is_meant_to_run:
+        if self._process is None or not self.is_meant_to_run:
             return None
         code = self._process.poll()
         if code is not None:
-            self._is_meant_to_run = False
+            self.is_meant_to_run = False
         return code
 
     def _relay(self, process: "subprocess.Popen[str]") -> None:

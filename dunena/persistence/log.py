@@ -156,7 +156,8 @@ class LogStatus:
     nothing is loaded yet. ``behind`` is the number of records that are known to be missing here.
     ``is_writable``: a proposal would be sent at once. ``nodes`` are the live ones, this one
     included, the longest known first. ``refusal`` is why the log, though it answers, stores no
-    change at present, as when it is full; None if it does, as far as is known.
+    change at present, as when it is full; None if it does, as far as is known. ``warning`` is what
+    endangers the values, or will keep the node from something, though changes are stored.
     """
 
     state: LogState
@@ -167,6 +168,7 @@ class LogStatus:
     reason: str | None = None
     nodes: tuple[str, ...] = ()
     refusal: str | None = None
+    warning: str | None = None
 
 
 @dataclass(slots=True)

@@ -144,10 +144,12 @@ def test_a_server_with_a_shared_store_shows_its_servers_and_for_how_long_it_is_s
     checks = {
         "storage": {"status": "healthy"},
         "files": {"status": "healthy"},
+        "watch": {"status": "healthy", "state": "off"},
         "store": {"status": "degraded", "connected": True, "staleMs": 2_500, "reason": "no leader"},
     }
     blank_tab.page.route("**/server", add({"store": store, "folder": None}))
-    blank_tab.page.route("**/stats", add({"store": {"commitMs": 3.25}}))
+    counted = {"commits": 0, "commitMs": 0}
+    blank_tab.page.route("**/stats", add({"store": counted}))
     blank_tab.page.route("**/health", add({"checks": checks}))
     tab = blank_tab.open(server, "server").expect_connected()
     about = part(tab, "This server")
@@ -156,8 +158,16 @@ def test_a_server_with_a_shared_store_shows_its_servers_and_for_how_long_it_is_s
     expect(about).to_contain_text("Behind by1 change")
     expect(about).not_to_contain_text("Folder")
     expect(part(tab, "Health")).to_contain_text("Storedegradedno answer for 3 s: no leader")
-    expect(part(tab, "Counters")).to_contain_text("Stored in3.25 ms")
+    expect(part(tab, "Health")).not_to_contain_text("Files")
+    expect(part(tab, "Health")).not_to_contain_text("Hand edits")
+    expect(part(tab, "Counters")).to_contain_text("Answered in")
+    expect(part(tab, "Counters")).not_to_contain_text("Stored in")
     expect(part(tab, "Counters")).not_to_contain_text("Journal")
+    # Its other options are to be kept, such as --store, and are not known here.
+    expect(part(tab, "Addresses")).to_contain_text("start it with these options, too")
+    assert tab.copied("Copy command") == f"--host 0.0.0.0 --port {server.port} --token CHOOSE-ONE"
+    counted |= {"commits": 4, "commitMs": 3.25}
+    expect(part(tab, "Counters")).to_contain_text("Stored in3.25 ms")
 
 
 def test_addresses_and_the_network_command_can_be_copied(

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from dunena.persistence.jetstream.examination import StoreFinding, examine_store
+from dunena.persistence.jetstream.examination import examine_store
+from dunena.persistence.jetstream.findings import StoreFinding
 from dunena.persistence.jetstream.permissions import permissions_of
 from dunena.persistence.jetstream.stream_requests import StreamRequests, stream_config
 from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.log import LogBatch
 from dunena.persistence.policy import StoreSettings
+from tests.cluster.node import node_at
 from tests.cluster.room import room_at, run
 from tests.support.nats_cluster import Cluster
 
@@ -43,7 +46,8 @@ def make_stream(url: str, bucket: str, **other: Any) -> None:
 def test_a_server_without_the_stream_is_good(single: Cluster):
     findings = found(StoreSettings(single.urls, bucket="none"))
     assert {one.about: one.level for one in findings.values()} == {
-        "server": "ok", "largest value": "ok", "JetStream": "ok", "rights": "ok", "stream": "ok",
+        "server": "ok", "largest value": "ok", "JetStream": "ok", "rights": "ok",
+        "more rights": "note", "stream": "ok",
     }  # fmt: skip
     assert findings["stream"].text == "KV_none is not there; the first node makes it"
 
@@ -63,6 +67,7 @@ def test_the_examination_changes_nothing(single: Cluster):
 
     before = asyncio.run(put())
     found(StoreSettings(single.urls, bucket="kept"))
+    found(StoreSettings(single.urls, bucket="kept", is_reader=True))
     assert before == 6
     assert asyncio.run(put()) == 9
 
@@ -147,6 +152,10 @@ def test_the_least_rights_are_enough_and_each_one_less_is_named(
             )
             return found(store)["rights"]
 
+        store = StoreSettings(
+            cluster.urls, bucket="show", is_reader=is_reader, user="all", password="x"
+        )
+        assert "more rights" not in found(store)
         assert rights_of("all").level == "ok"
         for number, left_out in enumerate(rights.publish):
             finding = rights_of(f"p{number}")
@@ -156,6 +165,67 @@ def test_the_least_rights_are_enough_and_each_one_less_is_named(
             finding = rights_of(f"s{number}")
             assert finding.level == "bad"
             assert f'subscription to "{left_out.lower()}"' in finding.text
+
+
+MORE = {
+    "dn.show.log.>": "publish to dn.show.log.> (nodes take what is there for stored)",
+    "$JS.API.STREAM.DELETE.KV_show": "publish to $JS.API.STREAM.DELETE.KV_show (removes all)",
+    "$JS.API.STREAM.UPDATE.KV_show": "publish to $JS.API.STREAM.UPDATE.KV_show (changes settings)",
+    "$JS.API.STREAM.MSG.DELETE.KV_show":
+        "publish to $JS.API.STREAM.MSG.DELETE.KV_show (removes a value unseen)",
+}  # fmt: skip
+MORE_OF_A_READER = {
+    "$KV.show.>": "publish to $KV.show.> (writes)",
+    "dn.show.ch.>": "publish to dn.show.ch.> (sends messages to channels)",
+    "$JS.API.STREAM.CREATE.KV_show": "publish to $JS.API.STREAM.CREATE.KV_show (makes the stream)",
+    "$JS.API.STREAM.PURGE.KV_show": "publish to $JS.API.STREAM.PURGE.KV_show (removes all unseen)",
+}
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_each_right_that_is_too_much_is_named_and_nothing_comes_of_trying_it(
+    nats_server: Path, tmp_path: Path, size: int
+):
+    users = [{"user": "admin", "password": "x"}]
+    cases: list[tuple[str, bool, str]] = []
+    for is_reader in (False, True):
+        rights = permissions_of("show", is_reader=is_reader)
+        more = MORE | (MORE_OF_A_READER if is_reader else {})
+        for number, (subject, text) in enumerate(more.items()):
+            name = f"{'r' if is_reader else 'w'}{number}"
+            users.append(_user(name, [*rights.publish, subject], rights.subscribe))
+            cases.append((name, is_reader, text))
+    configuration = f"authorization: {{ users: {json.dumps(users)} }}"
+
+    async def follow(cluster: Cluster) -> None:
+        login = {"user": "admin", "password": "x"}
+        async with node_at(cluster.urls, "show", **login) as node:
+            await node.set("a", b"1")
+            revisions = [batch.revision for batch in node.batches if batch.groups]
+            for name, is_reader, text in cases:
+                store = StoreSettings(
+                    cluster.urls, bucket="show", is_reader=is_reader, user=name, password="x"
+                )
+                findings = {
+                    one.about: one
+                    for one in await asyncio.to_thread(examine_store, store, VALUE_BYTES_MAX)
+                }
+                assert findings["rights"].level == "ok"
+                finding = findings["more rights"]
+                assert (finding.level, finding.text) == (
+                    "note",
+                    f"this user may do more than a node has to: {text}",
+                )
+            last = await node.set("b", b"1")
+            assert isinstance(last, LogBatch)
+            assert [batch.revision for batch in node.batches if batch.groups] == [
+                *revisions, last.revision,
+            ]  # fmt: skip
+            assert (node.loads, node.told, sorted(node.values)) == (1, [], ["a", "b"])
+            assert node.log.status.warning is None
+
+    with Cluster(nats_server, tmp_path, size=size, configuration=configuration) as cluster:
+        run(follow(cluster))
 
 
 def _user(name: str, publish: Any, subscribe: Any) -> dict[str, Any]:

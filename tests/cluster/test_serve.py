@@ -59,6 +59,12 @@ def test_two_servers_share_what_they_say_they_share(single: Cluster):
         assert ask(one, "/server")["store"]["nodes"] == first["store"]["nodes"]
     with node(single, "shared") as again:
         assert "(1 key)" in "".join(again.output)
+        cache = ask(again, "/stats")["cache"]
+        counted = ["changes", "puts", "deletes", "hits", "misses", "evictions"]
+        assert {name: cache[name] for name in counted} == dict.fromkeys(counted, 0)
+        http(again, "PUT", "/kv/k", body="2")
+        cache = ask(again, "/stats")["cache"]
+        assert (cache["changes"], cache["puts"], cache["revision"] > 2) == (1, 1, True)
 
 
 def test_a_server_whose_store_is_gone_says_so_and_answers_reads(nats_server: Path, tmp_path: Path):

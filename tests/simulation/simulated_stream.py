@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
-from dunena.persistence.jetstream.wire import LinkFault, Message, TakeAnswer
+from dunena.persistence.jetstream.wire import Denial, LinkFault, Message, TakeAnswer
 
 EPOCH_S = 1_800_000_000
 SERVERS = 3
@@ -196,6 +196,7 @@ class SimulatedCluster:
         self.is_full = False
         self.takes_markers = False  # when it is full, as one server does
         self.is_quiet = False
+        self.is_leaderless = False  # and says so
         self.leader: int | None = 0
         self.has_quorum = True
         self.quorum_lost_s = 0.0
@@ -290,6 +291,8 @@ class SimulatedCluster:
             if reply is not None:
                 reply(Message("", {}, json.dumps(body).encode()))
 
+        if self.is_leaderless and not subject.startswith("$JS.API."):
+            return
         if subject.startswith(f"dn.{self.bucket}.ch."):
             for link in self.links:
                 link.deliver(message)
@@ -304,6 +307,9 @@ class SimulatedCluster:
     def _take_request(
         self, subject: str, message: Message, answer: Callable[[dict[str, Any]], None]
     ) -> None:
+        if self.is_leaderless:
+            answer(_error(503, 10008, "JetStream system temporarily unavailable"))
+            return
         body = json.loads(message.data or b"{}")
         if ".STREAM.CREATE." in subject:
             if self.config is None:
@@ -337,7 +343,10 @@ class SimulatedCluster:
             answer(
                 {
                     "config": self.config,
-                    "cluster": {"replicas": [{"active": silence_ns}] * (SERVERS - 1)},
+                    "cluster": {
+                        "leader": f"n{self.leader + 1}",
+                        "replicas": [{"active": silence_ns}] * (SERVERS - 1),
+                    },
                     "created": self.created,
                     "state": {"last_seq": leader.position, "last_ts": self._now_text()},
                     "ts": self._now_text(),
@@ -378,6 +387,8 @@ class SimulatedCluster:
         if len(messages) > 1000:
             return _error(400, 10199, "atomic publish batch is too large")
         for message in messages:
+            if message.headers.get("Nats-Expected-Stream", self.stream) != self.stream:
+                return _error(400, 10060, "expected stream does not match")
             expected = message.headers.get("Nats-Expected-Last-Subject-Sequence")
             if expected is not None:
                 subject = message.headers.get(
@@ -553,6 +564,9 @@ class SimulatedLink:
         self._is_closed = False
         self.held_until_s = 0.0
         self.is_connected = False
+        self._take_denial: Callable[[Denial], object] = lambda _denial: None
+        self._denied: tuple[str, ...] = ()
+        self.changes_of_server = 0
         self.sent: Callable[[Message], object] = lambda _message: None
         cluster.links.append(self)
 
@@ -566,6 +580,33 @@ class SimulatedLink:
 
     def on_change(self, changed: Callable[[], None]) -> None:
         self._changed.append(changed)
+
+    def on_denied(self, take: Callable[[Denial], bool]) -> None:
+        self._take_denial = take
+
+    def deny(self, *subjects: str) -> None:
+        """Take away these rights, and give back all others; a subject may end with `>`."""
+        self._denied = tuple(subject.removesuffix(">") for subject in subjects)
+        self.subscribe_again()
+
+    def subscribe_again(self) -> None:
+        for subscription in self._subscriptions:
+            if self._is_denied(subscription.subject):
+                subject = subscription.subject.lower() + ">"
+                self._later(0.001, partial(self._take_denial, Denial(True, subject)))
+
+    def _is_denied(self, subject: str) -> bool:
+        return bool(self._denied) and subject.startswith(self._denied)
+
+    def _end_denied(self, message: Message, request: Request) -> None:
+        def end() -> None:
+            self._tell_denied(message)
+            request.end(LinkFault.DENIED)
+
+        self._later(0.001, end)
+
+    def _tell_denied(self, message: Message) -> None:
+        self._take_denial(Denial(False, message.subject.lower()))
 
     def start(self) -> None:
         self._later(0.01, self.connect)
@@ -603,7 +644,9 @@ class SimulatedLink:
 
     def publish(self, message: Message) -> None:
         self.sent(message)
-        if self.is_connected and self._random.random() >= self._cluster.faults.part_lost:
+        if self._is_denied(message.subject):
+            self._later(0.001, lambda: self._tell_denied(message))
+        elif self.is_connected and self._random.random() >= self._cluster.faults.part_lost:
             self._send(lambda: self._cluster.receive(message, None))
 
     def _request(self, message: Message, request: Request) -> None:
@@ -625,7 +668,10 @@ class SimulatedLink:
             request.timer = self._later(0, lambda: request.end(LinkFault.DISCONNECTED))
             return request
         request.timer = self._later(timeout_s, lambda: request.end(LinkFault.TIMEOUT))
-        self._request(message, request)
+        if self._is_denied(message.subject):
+            self._end_denied(message, request)
+        else:
+            self._request(message, request)
         return request
 
     def request_many(
@@ -635,11 +681,15 @@ class SimulatedLink:
         take_part: Callable[[Message], bool],
         done: Callable[[LinkFault | None], None],
     ) -> Request:
+        self.sent(message)
         request = Request(lambda answer: done(answer if isinstance(answer, LinkFault) else None))
         if not self.is_connected:
             request.timer = self._later(0, lambda: request.end(LinkFault.DISCONNECTED))
             return request
         request.timer = self._later(timeout_s, lambda: request.end(LinkFault.TIMEOUT))
+        if self._is_denied(message.subject):
+            self._end_denied(message, request)
+            return request
         connection = self._connection
 
         def take(parts: list[Message]) -> None:
@@ -658,6 +708,7 @@ class SimulatedLink:
         return request
 
     def change_server(self) -> None:
+        self.changes_of_server += 1
         self._set_connected(False)
         self._later(0.1, self.connect)
 
@@ -693,7 +744,8 @@ class SimulatedLink:
             if connection != self._connection:
                 return
             for subscription in self._subscriptions:
-                if not subscription.is_over and message.subject.startswith(subscription.subject):
+                is_meant = message.subject.startswith(subscription.subject)
+                if is_meant and not (subscription.is_over or self._is_denied(subscription.subject)):
                     subscription.receive(message)
 
         self._time.at(due_s, receive, self._process)

@@ -40,6 +40,7 @@ class NatsServer:
         self.port, self.route_port, self._http_port = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
         self._is_suspended = False
+        self._configured: tuple[list[int], str | None] = ([], None)
 
     @property
     def url(self) -> str:
@@ -56,6 +57,8 @@ class NatsServer:
 
     def configure(self, routes: Iterable[int], more: str, jetstream: str | None) -> None:
         """Write the configuration; `more` is appended to it, `jetstream` to that of JetStream."""
+        routes = list(routes)
+        self._configured = (routes, jetstream)
         self._folder.mkdir(parents=True, exist_ok=True)
         others = ", ".join(f"nats://127.0.0.1:{port}" for port in routes)
         cluster = (
@@ -77,6 +80,16 @@ class NatsServer:
             more,
         ]
         (self._folder / "conf").write_text("\n".join(lines), "utf-8")
+
+    def reconfigure(self, more: str) -> None:
+        """Let the server that runs take another configuration, and wait until it has."""
+        assert self._process is not None
+        routes, jetstream = self._configured
+        self.configure(routes, more, jetstream)
+        done = "Reloaded server configuration"
+        before = self.log.count(done)
+        self._process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log.count(done) > before, lambda: self.log)
 
     def start(self) -> None:
         """Start the process; `wait_until_ready` waits for it."""

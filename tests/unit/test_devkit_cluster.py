@@ -1,7 +1,6 @@
 """build/dev.py cluster: its parts, with programs that are no servers; tests/cluster runs it."""
 
 import importlib
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +76,7 @@ class TestProgram:
     def test_a_paused_program_can_be_stopped(self, program: Any) -> None:
         program.start()
         wait_until_up(program)
-        program.send(signal.SIGSTOP)
+        program.pause()
         program.stop()
         assert not program.is_running
 
@@ -157,7 +156,7 @@ def test_an_end_is_told_with_the_command_that_starts_it_again(program: Any, caps
     program.kill()
     load("cluster").tell_ends([program])
     load("cluster").tell_ends([program])
-    expected = "dev| n1 was killed by signal 9; `start n1` starts it again\n"
+    expected = "dev| n1 has stopped: it was killed by signal 9; `start n1` starts it again\n"
     assert capsys.readouterr().out == expected
 
 
@@ -165,11 +164,68 @@ def test_the_health_of_nodes_is_told_when_it_changes(
     program: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     cluster = load("cluster")
-    healthy: set[str] = {"at/health/ready"}
-    monkeypatch.setattr(cluster, "answers", healthy.__contains__)
+    ready, unready, silent = "is ready", "is not ready for changes", "does not answer"
+    healths = iter([silent, unready, ready, ready, unready, silent, silent])
+    monkeypatch.setattr(cluster, "health_of", lambda _: next(healths))
     program.start()
-    ready = cluster.tell_health([program], set())
-    assert cluster.tell_health([program], ready) == {"n1"}
-    healthy.clear()
-    assert cluster.tell_health([program], ready) == set()
-    assert capsys.readouterr().out == "dev| n1 is ready\ndev| n1 is not ready for changes\n"
+    told: dict[str, str] = {}
+    for _ in range(7):
+        told = cluster.tell_health([program], told)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "dev|" in line]
+    assert lines == [f"dev| n1 {health}" for health in (ready, unready, silent)]
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_node_that_has_stopped_is_not_said_to_be_not_ready(
+    program: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, end: str
+) -> None:
+    cluster = load("cluster")
+    health = "is ready"
+    monkeypatch.setattr(cluster, "health_of", lambda _: health)
+    program.start()
+    wait_until_up(program)
+    told = cluster.tell_health([program], {})
+    cluster.carry_out([program], [end, "n1"])
+    cluster.tell_ends([program])
+    health = "does not answer"
+    assert cluster.tell_health([program], told) == {}
+    cluster.carry_out([program], [end, "n1"])
+    how = ": it was killed by signal 9" if end == "kill" else ""
+    assert [line for line in capsys.readouterr().out.splitlines() if "dev|" in line] == [
+        "dev| n1 is ready",
+        f"dev| n1 has stopped{how}; `start n1` starts it again",
+        "dev| n1 is not running",
+    ]
+
+
+def test_a_program_that_hangs_is_listed_as_such(program: Any, capsys: Any) -> None:
+    carry_out = load("cluster").carry_out
+    program.start()
+    wait_until_up(program)
+    for words in (["pause", "n1"], ["list"], ["resume", "n1"], ["resume", "n1"]):
+        carry_out([program], words)
+    assert [line for line in capsys.readouterr().out.splitlines() if "dev|" in line] == [
+        "dev| n1 hangs now; `resume n1` ends that",
+        f"dev| n1  {f'pid {program.pid}, paused':<19} at",
+        "dev| n1 goes on",
+        "dev| n1 is not paused",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_shown"),
+    [
+        ("dunena 0.1.0", False),
+        ("  Test page   http://localhost:3001/test", False),
+        ("  Press Ctrl+C to stop.", False),
+        ("Stopped.", False),
+        ("2026-01-01T00:00:00.000Z info    connected to the store", True),
+        ("dunena serve: port 3001 is in use", True),
+        ('  File "app.py", line 1', True),
+    ],
+)
+def test_of_a_node_all_but_its_addresses_are_shown(
+    tmp_path: Path, line: str, is_shown: bool
+) -> None:
+    node = load("cluster").make_programs(tmp_path, Path("/bin/nats"), 200, 100)[-1]
+    assert node.is_shown(line) is is_shown

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES, JetStreamLog
 from dunena.persistence.jetstream.stream_requests import stream_config
 from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import (
     Contents,
     LogBatch,
@@ -239,9 +241,9 @@ def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World
     world.run()
     world.cluster.leader = None
     log.propose(Proposal(1, ((SET,),)))
-    world.run(1)
+    world.run(0.5)
     assert log.status.state is LogState.READY
-    world.run(2.9)
+    world.run(3.4)
     status = log.status
     assert status.state is LogState.STALE
     assert status.stale_ms >= 3000
@@ -263,33 +265,207 @@ def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World
 
 
 @pytest.mark.parametrize("is_reader", [False, True], ids=["writer", "reader"])
-@pytest.mark.parametrize(
-    ("fault", "reason"), [("gone", "stream not found"), ("shape", "allow_direct")]
-)
-def test_a_stream_that_is_gone_or_unfit_is_told_as_such(
-    world: World, fault: str, reason: str, *, is_reader: bool
-) -> None:
+def test_a_stream_that_is_gone_is_told_as_such(world: World, *, is_reader: bool) -> None:
     world.start("n0")
     log, _ = world.start("n1", is_reader=is_reader)
     world.run(5)
     assert log.status.state is LogState.READY
-    if fault == "gone":
-        world.cluster.delete()
-    else:
-        assert world.cluster.config is not None
-        world.cluster.config["allow_direct"] = False
+    world.cluster.delete()
     world.run(4.1)
     status = log.status
     assert status.state is LogState.STALE
     assert status.stale_ms >= UNANSWERED_MS_MAX
-    assert status.reason is not None
-    assert reason in status.reason
-    if fault == "gone":
-        world.cluster.make_anew()
-    else:
-        world.cluster.config = {**(world.cluster.config or {}), "allow_direct": True}
+    assert status.reason == "stream not found"
+    world.cluster.make_anew()
     world.run(5)
     assert log.status.state is LogState.READY
+
+
+@pytest.mark.parametrize("is_reader", [False, True], ids=["writer", "reader"])
+@pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "busy"])
+def test_a_stream_that_is_made_unfit_is_warned_of_and_written_to(
+    world: World, *, is_busy: bool, is_reader: bool
+) -> None:
+    writer, seen = world.start("n0")
+    log, _ = world.start("n1", is_reader=is_reader)
+    world.run(5)
+    assert log.status.warning is None
+    assert world.cluster.config is not None
+    before, world.cluster.config = world.cluster.config, {**world.cluster.config, "max_age": 1}
+    number = 0
+
+    def run(seconds: int) -> None:
+        nonlocal number
+        for _ in range(10 * seconds):
+            if is_busy:
+                number += 1
+                writer.propose(Proposal(number, ((SET,),)))
+            world.run(0.1)
+
+    run(4)
+    status = log.status
+    assert (status.state, status.stale_ms) == (LogState.READY, 0)
+    assert status.warning == "max_age of the stream KV_show is 1"
+    writer.propose(Proposal(number + 1, ((SET,),)))
+    world.run()
+    assert seen.batches[-1].number == number + 1
+    number += 1
+    world.cluster.config = before
+    run(4)
+    assert log.status.warning is None
+
+
+def test_a_node_that_may_write_no_more_refuses_at_once_and_says_why(world: World) -> None:
+    log, follower = world.start("n1")
+    world.run()
+    (link,) = world.cluster.links
+    link.deny("$KV.show.>")
+    log.propose(Proposal(1, ((SET, SET),)))
+    world.run(0.2)
+    sentence = "NATS does not let this login publish to $KV.show.>"
+    assert follower.refused.pop(1) == Refusal(RefusalKind.UNAVAILABLE, sentence)
+    world.run(60)
+    status = log.status
+    assert (status.state, status.refusal, status.warning) == (LogState.READY, sentence, sentence)
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.2)
+    assert follower.refused.pop(2) == Refusal(RefusalKind.UNAVAILABLE, sentence)
+    link.deny()
+    world.run(5)
+    assert (log.status.refusal, log.status.warning) == (None, None)
+    log.propose(Proposal(3, ((SET,),)))
+    world.run()
+    assert follower.batches[-1].number == 3
+
+
+def test_what_a_server_loses_is_soon_sent_again_and_then_less_often(world: World) -> None:
+    log, follower = world.start("n1")
+    world.run()
+    world.cluster.is_leaderless = True  # takes it, and loses it
+    sent: list[float] = []
+
+    def note(message: Message) -> None:
+        if message.subject.endswith(".a"):
+            sent.append(world.time.now_s)
+
+    (link,) = world.cluster.links
+    link.sent = note
+    log.propose(Proposal(1, ((SET,),)))
+    world.run(8)
+    gaps = [later - sooner for sooner, later in pairwise(sent)]
+    assert [round(gap, 1) for gap in gaps] == [0.5, 1.0, 2.0, 2.0, 2.0]
+    world.cluster.is_leaderless = False
+    world.run(2.1)
+    assert [batch.number for batch in follower.batches] == [1]
+    sent.clear()
+    world.cluster.is_leaderless = True
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.4)
+    world.cluster.is_leaderless = False
+    world.run(0.2)
+    assert [batch.number for batch in follower.batches] == [1, 2]
+
+
+def test_what_is_large_is_given_more_time(world: World) -> None:
+    log, _ = world.start("n1")
+    world.run()
+    world.cluster.is_leaderless = True
+    sent: list[float] = []
+    (link,) = world.cluster.links
+    link.sent = lambda message: sent.append(world.time.now_s) if message.subject[-2:] == ".a" else 0
+    log.propose(Proposal(1, ((Op(OpKind.SET, "", "a", b"1" * 1024 * 1000),),)))
+    world.run(3)
+    assert round(sent[1] - sent[0], 1) == 1.0
+
+
+def test_a_connection_that_is_lost_is_the_reason_and_no_right(world: World) -> None:
+    log, _ = world.start("n1", timeout_s=4.0)
+    world.run()
+    (link,) = world.cluster.links
+    link.deny("$KV.show.>")
+    world.run(5)
+    assert log.status.refusal is not None
+    link.cut(60)
+    world.run(5)
+    assert (log.status.state, log.status.reason) == (LogState.STALE, "connection lost")
+    link.deny()
+    world.run(70)
+    assert (log.status.reason, log.status.refusal, log.status.warning) == (None, None, None)
+
+
+def test_what_may_be_stored_is_not_said_to_be_denied(world: World) -> None:
+    log, follower = world.start("n1", timeout_s=4.0)
+    world.run()
+    (link,) = world.cluster.links
+    world.cluster.has_quorum = False
+    log.propose(Proposal(1, ((SET,),)))
+    world.run(0.1)  # it is with the servers
+    link.deny("$KV.show.>")
+    world.run(4)
+    assert follower.refused.pop(1).kind is RefusalKind.UNKNOWN
+
+
+@pytest.mark.parametrize("is_reader", [False, True], ids=["writer", "reader"])
+@pytest.mark.parametrize(
+    ("denied", "verb"),
+    [("$JS.API.STREAM.INFO.KV_show", "publish"), ("dn.show.log.>", "subscribe")],
+)
+def test_a_right_that_is_missing_to_follow_is_warned_of(
+    world: World, denied: str, verb: str, *, is_reader: bool
+) -> None:
+    world.start("n0")
+    log, _ = world.start("n1", is_reader=is_reader)
+    world.run(5)
+    link = world.cluster.links[1]
+    link.deny(denied)
+    world.run(4)
+    for _ in range(100):
+        world.run(0.1)
+        status = log.status
+        assert (status.state, status.refusal) == (LogState.READY, None)
+        assert status.warning == f"NATS does not let this login {verb} to {denied}"
+    link.deny()
+    world.run(5)
+    assert log.status.warning is None
+
+
+@pytest.mark.parametrize("denied", ["$JS.API.STREAM.INFO.KV_show", "$JS.API.DIRECT.GET.KV_show"])
+def test_a_node_that_may_not_load_asks_now_and_then_and_says_why(world: World, denied: str) -> None:
+    log, _ = world.start("n1")
+    (link,) = world.cluster.links
+    link.deny(denied)
+    asked: list[str] = []
+    link.sent = lambda message: asked.append(message.subject)
+    world.run(20)
+    assert log.status.state is LogState.STARTING
+    assert log.status.reason == f"NATS does not let this login publish to {denied}"
+    assert 15 <= asked.count(denied) <= 60
+    link.deny()
+    world.run(5)
+    assert log.status.state is LogState.READY
+
+
+def test_what_a_reader_need_not_do_is_no_missing_right(world: World) -> None:
+    world.start("n0")
+    log, _ = world.start("n1", is_reader=True)
+    world.run(5)
+    world.cluster.links[1].deny("dn.show.ch.", "$KV.show.>")
+    log.tell("news", b"1")
+    world.run(5)
+    assert log.status.warning is None
+
+
+def test_a_server_without_a_leader_does_not_answer_though_it_says_so(world: World) -> None:
+    world.start("n0")
+    log, _ = world.start("n1", is_reader=True)
+    world.run(5)
+    world.cluster.is_leaderless = True
+    world.run(4)
+    assert log.status.state is LogState.STALE
+    link = world.cluster.links[1]
+    changes = link.changes_of_server
+    world.run(12)
+    assert link.changes_of_server > changes
 
 
 @pytest.mark.parametrize("quiet_s", [2.0, 2.3, 3.1, 3.7, 4.4, 5.9])

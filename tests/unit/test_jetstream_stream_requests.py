@@ -60,9 +60,17 @@ def test_facts_are_read() -> None:
 def test_facts_tell_for_how_long_most_servers_were_silent(
     silences_ns: list[int], silent_s: float
 ) -> None:
-    found = facts(cluster={"replicas": [{"name": "n", "active": ns} for ns in silences_ns]})
+    found = facts(
+        cluster={"leader": "m", "replicas": [{"name": "n", "active": ns} for ns in silences_ns]}
+    )
     assert isinstance(found, StreamFacts)
     assert found.silent_s == silent_s
+
+
+def test_a_stream_of_which_a_server_knows_no_leader_has_no_facts() -> None:
+    replicas = [{"name": "n1", "active": 10**9}, {"name": "n2", "active": 0}]
+    found = facts(cluster={"name": "hub", "replicas": replicas})
+    assert found == ApiFault(503, 0, "the stream KV_show has no leader")
 
 
 def test_the_time_of_an_older_server_is_that_of_the_last_message() -> None:

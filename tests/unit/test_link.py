@@ -13,7 +13,7 @@ import pytest
 
 from dunena.persistence.jetstream import connection, link
 from dunena.persistence.jetstream.link import NatsLink
-from dunena.persistence.jetstream.wire import LinkFault, Message
+from dunena.persistence.jetstream.wire import Denial, LinkFault, Message
 from dunena.persistence.policy import StoreSettings
 
 SECONDS_MAX = 60
@@ -310,6 +310,52 @@ def test_a_missing_right_is_reported_and_the_connection_kept(caplog: pytest.LogC
 
     run(test)
     assert "the store reports: permissions violation for publish to" in caplog.text
+
+
+def test_what_is_denied_ends_the_requests_for_it_and_is_told_once_to_who_knows(
+    caplog: pytest.LogCaptureFixture,
+):
+    async def test(room: Room, made: NatsLink) -> None:
+        denials: list[Denial] = []
+
+        def take(denial: Denial) -> bool:
+            denials.append(denial)
+            return True
+
+        made.on_denied(take)
+        made.request(Message("Ask.one", {}, b""), 5, room.tell)
+        made.request(Message("ask.two", {}, b""), 0.1, room.tell)
+        await room.until(lambda: len(room.connections[0].taken) == 2)
+        room.connections[0].send(b"-ERR 'Permissions Violation for Publish to \"Ask.one\"'\r\n")
+        await room.until(lambda: len(room.told) == 2)
+        assert room.told == [LinkFault.DENIED, LinkFault.TIMEOUT]
+        assert denials == [Denial(False, "ask.one")]
+
+    run(test)
+    assert "the store reports" not in caplog.text
+
+
+def test_a_subscription_that_was_denied_is_tried_again_when_asked_to():
+    async def test(room: Room, made: NatsLink) -> None:
+        made.on_denied(lambda denial: room.tell(denial) is None)
+        made.subscribe("Flow.>", room.tell)
+        made.subscribe("other", room.tell)
+
+        subscribed = room.connections[0].subscribed
+
+        await room.until(lambda: "other" in subscribed.values())
+        made.subscribe_again()  # nothing was denied
+        before = dict(subscribed)
+        text = b'-ERR \'Permissions Violation for Subscription to "Flow.>" (sid "2")\'\r\n'
+        room.connections[0].send(text)
+        await room.until(lambda: room.told)
+        assert room.told == [Denial(True, "flow.>")]
+        made.subscribe_again()
+        await room.until(lambda: subscribed != before and "Flow.>" in subscribed.values())
+        assert sorted(subscribed.values())[:1] == ["Flow.>"]
+        assert len(subscribed) == len(before)
+
+    run(test)
 
 
 def test_a_server_that_falls_silent_is_left():

@@ -9,7 +9,7 @@ import pytest
 from dunena.cli.finding import Level
 from dunena.cli.store_examination import examine_shared_store
 from dunena.persistence.jetstream import examination
-from dunena.persistence.jetstream.examination import StoreFinding
+from dunena.persistence.jetstream.findings import StoreFinding
 from dunena.persistence.policy import StoreSettings
 
 

@@ -85,3 +85,17 @@ def test_a_store_that_stores_nothing_is_told_at_once_and_then_each_minute(
         notices.look(float(second))
     refused, again = "changes are refused, nothing is stored: full", "changes are stored again"
     assert lines.messages == [refused, again] * 3
+
+
+def test_what_endangers_a_store_is_told_when_it_is_another(
+    log: StubLog, lines: pytest.LogCaptureFixture
+) -> None:
+    notices = StoreNotices(log, 0.0)
+    for second, warning in enumerate([None, "one", "one", "two", None, None], 1):
+        log.status = LogStatus(LogState.READY, warning=warning)
+        notices.look(float(second))
+    assert lines.messages == [
+        "the store is not as it should be: one",
+        "the store is not as it should be: two",
+        "the store is as it should be again",
+    ]

@@ -129,6 +129,7 @@ def test_health_is_healthy_while_the_store_answers(house: House) -> None:
         (LogStatus(LogState.STARTING), 503, "unhealthy"),
         (LogStatus(LogState.STARTING, is_connected=True), 503, "unhealthy"),
         (LogStatus(LogState.READY, is_connected=True, refusal="full"), 503, "unhealthy"),
+        (LogStatus(LogState.READY, is_connected=True, warning="max_age"), 200, "degraded"),
     ],
 )
 def test_health_and_ready_are_503_after_three_seconds_and_until_all_is_loaded(
@@ -172,6 +173,22 @@ def test_health_says_that_the_store_is_full(house: House, log: StubLog) -> None:
     }
     reason = "the store refuses changes: maximum bytes exceeded"
     assert body["checks"]["storage"] == {"status": "unhealthy", "reason": reason}
+
+
+def test_health_says_what_endangers_the_store(house: House, log: StubLog) -> None:
+    log.status = LogStatus(LogState.READY, is_connected=True, warning="max_age is 1")
+    body = house.read(house.reports.health(0))
+    assert body["checks"]["store"] == {
+        "status": "degraded",
+        "connected": True,
+        "staleMs": 0,
+        "reason": "max_age is 1",
+    }
+    assert body["checks"]["storage"] == {"status": "healthy"}
+    assert house.reports.ready(0).status == 200
+    assert house.metrics()["dunena_store_degraded"] == 1
+    log.status = LogStatus(LogState.READY, is_connected=True)
+    assert house.metrics()["dunena_store_degraded"] == 0
 
 
 def test_stats_and_metrics_report_what_the_log_has_counted(house: House, log: StubLog) -> None:

@@ -5,11 +5,21 @@ It changes nothing: what it asks for to learn whether it may is refused for anot
 
 import asyncio
 import json
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from dunena.persistence.jetstream import stream_requests
 from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection
+from dunena.persistence.jetstream.findings import (
+    StoreFinding,
+    examine_copies,
+    examine_settings,
+)
+from dunena.persistence.jetstream.harmless import (
+    excessive_messages,
+    harmless_requests,
+    harmless_telling,
+)
 from dunena.persistence.jetstream.link import NatsLink, address_of
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES
 from dunena.persistence.jetstream.login import Login, LoginError
@@ -28,18 +38,6 @@ API_LEVEL_MIN = 2
 _ANSWER_SECONDS = 5.0
 _NAME = "dunena doctor"
 _DENIED = "permissions violation for"
-
-_Level = Literal["ok", "note", "bad"]
-
-
-@dataclass(frozen=True, slots=True)
-class StoreFinding:
-    """The result for one examined thing, as `dunena.cli.examination.Finding` has it."""
-
-    level: _Level
-    about: str
-    text: str
-    advice: str = ""
 
 
 def examine_store(store: StoreSettings, value_bytes_max: int) -> list[StoreFinding]:
@@ -112,8 +110,9 @@ class _Examiner:
                 await self._news.wait()
         findings = [self._examine_payload(value_bytes_max)]
         rights = await self._examine_rights()
+        more = await self._examine_more_rights()
         jetstream = await self._examine_jetstream()
-        findings += [jetstream, rights]
+        findings += [jetstream, rights, *more]
         if jetstream.level != "bad":
             findings += await self._examine_stream()
         return findings
@@ -152,30 +151,38 @@ class _Examiner:
 
     async def _examine_rights(self) -> StoreFinding:
         """Try everything that a node does, so that nothing comes of it."""
-        requests = self._requests
         names = SubjectNames(self._store.bucket, self._store.domain)
-        nothing = f"{names.prefix}=doctor"
-        tries = [requests.info(), requests.last_message(nothing), requests.page(1, 1, 1)]
         if not self._store.is_reader:
-            # There is no such subject; and both limits at once are refused.
-            purge = json.dumps({"filter": nothing, "seq": 1, "keep": 1}).encode()
-            tries += [
-                # No stream is called so.
-                Message(names.written_to(nothing), {"Nats-Expected-Stream": "=doctor"}, b""),
-                Message(requests.create().subject, {}, b"{"),
-                Message(requests.purge_keys(1).subject, {}, purge),
-            ]
             # Nobody answers; what the server denies comes before its next answer.
-            self._link.publish(Message(f"{names.channels}=doctor", {}, b""))
+            self._link.publish(harmless_telling(self._terms))
         for subject in (names.flow, f"{names.channels}>"):
             self._link.subscribe(subject, lambda _: None)
-        for one in tries:
+        for one in harmless_requests(self._terms, self._requests):
             await self._ask(one)
         about = "rights"
         if not self._denied:
             return StoreFinding("ok", about, "this user may do what a node does")
         advice = "docs/cluster.md has the list of what a user of NATS needs"
         return StoreFinding("bad", about, f"missing: {', '.join(self._denied)}", advice)
+
+    async def _examine_more_rights(self) -> list[StoreFinding]:
+        """Try what a node need not do and could do harm with, so that nothing comes of it."""
+        more = []
+        for excess in excessive_messages(self._terms, self._requests):
+            denied = len(self._denied)
+            if excess.is_answered:
+                await self._ask(excess.message)
+            else:
+                self._link.publish(excess.message)
+                await self._ask(self._requests.info())  # a denial comes before the answer
+            subject = excess.message.subject.lower()
+            if not any(subject in one for one in self._denied[denied:]):
+                more.append(f"publish to {excess.right} ({excess.harm})")
+        if not more:
+            return []
+        advice = "take that away from it: docs/cluster.md has the list of what a node needs"
+        text = f"this user may do more than a node has to: {', '.join(more)}"
+        return [StoreFinding("note", "more rights", text, advice)]
 
     async def _examine_stream(self) -> list[StoreFinding]:
         """Examine the stream, if it is there already."""
@@ -193,8 +200,8 @@ class _Examiner:
                 return [StoreFinding("bad", about, text, "start a node that writes first")]
             return [StoreFinding("ok", about, f"{text}; the first node makes it")]
         return [
-            self._examine_configuration(body["config"]),
-            _examine_copies(name, body),
+            examine_settings(name, body["config"], stream_config(self._terms)),
+            examine_copies(name, body),
             StoreFinding(
                 "note",
                 "sync",
@@ -202,23 +209,6 @@ class _Examiner:
                 "`curl http://SERVER:8222/varz | grep sync_always` says it",
             ),
         ]
-
-    def _examine_configuration(self, found: dict[str, Any]) -> StoreFinding:
-        about, name = "stream", self._requests.stream
-        wanted = stream_config(self._terms)
-        odd = [
-            field
-            for field, value in wanted.items()
-            if field not in _FREE and not _is_same(found.get(field), value)
-        ]
-        mismatch = stream_requests.mismatch_of(found, wanted)
-        if mismatch is not None:
-            advice = f"nodes will not use it: {', '.join(odd)}; give another --bucket, or remove it"
-            return StoreFinding("bad", about, mismatch, advice)
-        if odd:
-            text = f"{name} was made otherwise: {', '.join(odd)}"
-            return StoreFinding("note", about, text, "see that this is meant")
-        return StoreFinding("ok", about, f"{name} is as nodes make it")
 
     async def _ask(self, message: Message) -> Message | LinkFault:
         """Return the answer to a request; TIMEOUT at once if the server denies it."""
@@ -240,35 +230,6 @@ class _Examiner:
         if what:
             self._denied.append(what)
         self._news.set()
-
-
-_FREE = frozenset({"num_replicas", "max_bytes", "max_msgs", "max_msg_size", "duplicate_window"})
-"""What whoever runs the servers may choose."""
-
-
-def _is_same(found: object, wanted: object) -> bool:
-    """Whether a stream's setting is as wanted; a server leaves out what is false."""
-    if isinstance(wanted, dict):
-        of = found if isinstance(found, dict) else {}
-        return {name: of.get(name) for name in wanted} == wanted
-    return (found or False) == (wanted or False)
-
-
-def _examine_copies(name: str, body: dict[str, Any]) -> StoreFinding:
-    """Examine on how many servers the stream is, and whether they are level."""
-    about = "copies"
-    count = int(body["config"].get("num_replicas", 1))
-    peers = (body.get("cluster") or {}).get("replicas") or []
-    away = [str(one.get("name")) for one in peers if one.get("offline") or not one.get("current")]
-    if away:
-        text = f"{name} is on {count} servers, but is not level at {', '.join(away)}"
-        return StoreFinding("note", about, text, "see that these servers run")
-    if count < 3:
-        servers = "one server" if count == 1 else f"{count} servers"
-        text = f"{name} is on {servers}: while one is away, nothing is written"
-        advice = f"three servers go on without one of them: edit {name} to have 3 replicas"
-        return StoreFinding("note", about, text, advice)
-    return StoreFinding("ok", about, f"{name} is on {count} servers, which are level")
 
 
 def _body(answer: Message | LinkFault) -> dict[str, Any] | None:

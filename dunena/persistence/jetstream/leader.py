@@ -8,6 +8,7 @@ from dunena.persistence.jetstream.stream_requests import (
     REPLICAS_NOT_SUPPORTED,
     STREAM_EXISTS_OTHERWISE,
     STREAM_NOT_FOUND,
+    UNAVAILABLE,
     ApiFault,
     StreamFacts,
     StreamRequests,
@@ -17,6 +18,11 @@ from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Mess
 REQUEST_TIMEOUT_S: Final = 1.0
 PAUSE_S: Final = 0.1
 """Before a request is made again that was not answered."""
+
+FLOW_S: Final = 4.0
+"""How long after the last stored message a leader that may not be asked is taken for silent: each
+node that writes stores one at least every 3 s.
+"""
 
 HEARD_S: Final = 1.0
 """How long before it was asked in vain the leader may have fallen silent: it is asked each second.
@@ -28,7 +34,7 @@ that it is there.
 """
 
 MISMATCH_PAUSE_S: Final = 2.0
-"""Before a stream is looked at again that cannot be a log, or is not there."""
+"""Before a stream is looked at again that cannot be a log, or is not there, or may not be asked."""
 
 LOWER_S: Final = 3.0
 """How long the stream's last sequence must be lower than the known one to be believed: a new leader
@@ -61,12 +67,15 @@ class StreamLeader:
     why there is none that can be used, for people. ``is_missing``: there is no stream.
     ``unanswered_since_s`` is since when the leader has not answered, or has been without the
     servers that it needs to store something; None if it does. ``unfit_since_s`` is since when it
-    has answered that the known stream is not there, or that it cannot be a log any more.
+    has answered that the known stream is not there, or that another one cannot be a log.
+    ``mismatch`` is what is not as a log needs it at the known stream: it was changed since the
+    start. Its messages are taken as before, and so is what is written.
     """
 
     __slots__ = (
-        "_heard_s", "_link", "_lower_since_s", "_may_create", "_requests", "_scheduler", "created",
-        "is_missing", "reason", "unanswered_since_s", "unfit_since_s",
+        "_heard_s", "_is_denied", "_link", "_lower_since_s", "_may_create", "_requests",
+        "_scheduler", "created", "is_missing", "mismatch", "reason", "unanswered_since_s",
+        "unfit_since_s",
     )  # fmt: skip
 
     def __init__(
@@ -78,8 +87,10 @@ class StreamLeader:
         self._may_create = may_create
         self._lower_since_s: float | None = None
         self._heard_s = 0.0
+        self._is_denied = False
         self.created: str | None = None
         self.reason: str | None = None
+        self.mismatch: str | None = None
         self.is_missing = False
         self.unanswered_since_s: float | None = None
         self.unfit_since_s: float | None = None
@@ -93,7 +104,7 @@ class StreamLeader:
     def pause_s(self) -> float:
         """How long to wait after an answer without facts."""
         is_answer = self.created is None and self.unanswered_since_s is None
-        return MISMATCH_PAUSE_S if is_answer else PAUSE_S
+        return MISMATCH_PAUSE_S if is_answer or self._is_denied else PAUSE_S
 
     def ask(self, take: Callable[[StreamFacts | None], None]) -> Cancellable:
         """Ask for the facts; None is that there are none now."""
@@ -103,6 +114,10 @@ class StreamLeader:
             take(self._read(answer, asked_s))
 
         return self._link.request(self._requests.info(), REQUEST_TIMEOUT_S, read)
+
+    def look(self) -> None:
+        """Ask for the settings of the known stream."""
+        self.ask(lambda _: None)
 
     def hear(self) -> None:
         """Learn that the stream stores something."""
@@ -146,27 +161,44 @@ class StreamLeader:
 
     def _read(self, answer: Message | LinkFault, asked_s: float) -> StreamFacts | None:
         self.is_missing = False
+        self._is_denied = answer is LinkFault.DENIED
+        stream = self._requests.stream
         if isinstance(answer, LinkFault):
-            if self.unanswered_since_s is None:
-                self.unanswered_since_s = max(self._heard_s, asked_s - HEARD_S)
-            self.reason = f"the stream {self._requests.stream} does not answer ({answer.value})"
+            self._note_silence(asked_s)
+            self.reason = f"the stream {stream} does not answer ({answer.value})"
             return None
-        self.hear()
         facts = self._requests.read_facts(answer)
-        is_fit = isinstance(facts, StreamFacts) and facts.mismatch is None
-        if is_fit or self.created is None:
-            self.unfit_since_s = None
-        elif self.unfit_since_s is None:
-            self.unfit_since_s = self._heard_s
         if isinstance(facts, ApiFault):
-            self.is_missing = facts.number == STREAM_NOT_FOUND
             self.reason = _reason_of(facts)
+            self.is_missing = facts.number == STREAM_NOT_FOUND
+            if facts.status == UNAVAILABLE:
+                self._note_silence(asked_s)
+            else:
+                self._note_answer(is_fit=False)
             return None
+        is_known = self.created == facts.created
+        is_fit = is_known or facts.mismatch is None
+        self._note_answer(is_fit=is_fit)
+        self.mismatch = facts.mismatch if is_known else None
         self.reason = facts.mismatch
         if facts.silent_s > SILENT_S:
             self.unanswered_since_s = self._heard_s - facts.silent_s
             self.reason = "most of the servers that keep the stream are silent"
-        return facts if facts.mismatch is None else None
+        return facts if is_fit else None
+
+    def _note_silence(self, asked_s: float) -> None:
+        """Note that the leader has not answered; it may be there, if the question is denied."""
+        if self._is_denied and self._scheduler.now_s() - self._heard_s < FLOW_S:
+            return
+        if self.unanswered_since_s is None:
+            self.unanswered_since_s = max(self._heard_s, asked_s - HEARD_S)
+
+    def _note_answer(self, *, is_fit: bool) -> None:
+        self.hear()
+        if is_fit or self.created is None:
+            self.unfit_since_s = None
+        elif self.unfit_since_s is None:
+            self.unfit_since_s = self._heard_s
 
 
 def _reason_of(fault: ApiFault) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,8 +15,15 @@ from dunena.persistence.jetstream.connection import (
     Receive,
 )
 from dunena.persistence.jetstream.link_request import LinkRequest
+from dunena.persistence.jetstream.link_subscription import LinkSubscription
 from dunena.persistence.jetstream.login import Login, LoginError
-from dunena.persistence.jetstream.wire import Cancellable, LinkFault, Message, TakeAnswer
+from dunena.persistence.jetstream.wire import (
+    Cancellable,
+    Denial,
+    LinkFault,
+    Message,
+    TakeAnswer,
+)
 from dunena.persistence.policy import StoreSettings
 
 CONTROL_LINE_BYTES_MAX = 4096
@@ -24,6 +32,9 @@ CONTROL_LINE_BYTES_MAX = 4096
 _PAUSE_SECONDS_MIN = 0.1
 _PAUSE_SECONDS_MAX = 1.0
 """Between two rounds of tries to connect to all servers."""
+
+_DENIAL = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"')
+"""What a server reports of a missing right, as the library passes it on: in small letters."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,12 +53,14 @@ class NatsLink:
         self._store = store
         self._name = name
         self._report = report or _log_report
+        self._take_denial: Callable[[Denial], bool] = lambda _: False
         self._connection: NatsConnection | None = None
         self._reason: str | None = "not connected yet"
         self._max_payload = 0
         self._listeners: list[Callable[[], None]] = []
-        self._subscriptions: set[_Subscription] = set()
+        self._subscriptions: set[LinkSubscription] = set()
         self._inbox = f"_INBOX.{secrets.token_hex(11)}."
+        LinkSubscription(self._subscriptions, f"{self._inbox}*", self._take_reply)
         self._requests: dict[str, LinkRequest] = {}
         self._request_count = 0
         self._lost = asyncio.Event()
@@ -76,6 +89,10 @@ class NatsLink:
     def on_change(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` whenever the connection is made or lost."""
         self._listeners.append(changed)
+
+    def on_denied(self, take: Callable[[Denial], bool]) -> None:
+        """Call ``take`` with each denial; see `wire.Link.on_denied`."""
+        self._take_denial = take
 
     def start(self) -> None:
         """Begin to connect, again and again until it succeeds."""
@@ -112,17 +129,23 @@ class NatsLink:
             return asyncio.get_running_loop().call_soon(done, fault)
         self._request_count += 1
         token = str(self._request_count)
-        request = LinkRequest(self._requests, token, timeout_s, take_part, done)
+        request = LinkRequest(self._requests, token, message.subject, timeout_s, take_part, done)
         assert self._connection is not None  # there is no fault
         self._connection.publish(message, self._inbox + token)
         return request
 
     def subscribe(self, subject: str, receive: Receive) -> Cancellable:
         """Receive the messages of a subject, also after each new connection."""
-        subscription = _Subscription(self._subscriptions, subject, receive)
+        subscription = LinkSubscription(self._subscriptions, subject, receive)
         if self._connection is not None:
             subscription.begin(self._connection)
         return subscription
+
+    def subscribe_again(self) -> None:
+        """Try once more to subscribe where that was denied."""
+        for subscription in self._subscriptions:
+            if subscription.is_denied and self._connection is not None:
+                subscription.begin(self._connection)
 
     def change_server(self) -> None:
         """Leave the present server for the next one."""
@@ -163,7 +186,7 @@ class NatsLink:
     async def _connect(self, server: str) -> bool:
         """Try to connect to a server, with all subscriptions; return whether it succeeded."""
         address = address_of(server)
-        connection = NatsConnection(server, self._take_loss, self._report)
+        connection = NatsConnection(server, self._take_loss, self._take_report)
         try:
             await connection.open(Login(self._store, server), self._name)
         except (NatsConnectError, LoginError) as error:
@@ -172,7 +195,6 @@ class NatsLink:
         self._lost.clear()
         self._connection = connection
         self._max_payload = connection.max_payload
-        connection.subscribe(f"{self._inbox}*", self._take_reply)
         for subscription in self._subscriptions:
             subscription.begin(connection)
         self._reason = None
@@ -210,6 +232,24 @@ class NatsLink:
             return LinkFault.TOO_LARGE
         return None
 
+    def _take_report(self, text: str) -> None:
+        """Take an error that ends no connection; a missing right ends the requests that need it."""
+        found = _DENIAL.search(text)
+        if found is None:
+            self._report(text)
+            return
+        denial = Denial(found[1] == "subscription", found[2])
+        if not self._take_denial(denial):
+            self._report(text)
+        if denial.is_subscription:
+            for subscription in self._subscriptions:
+                if subscription.subject.lower() == denial.subject:
+                    subscription.is_denied = True
+            return
+        for request in list(self._requests.values()):
+            if request.subject.lower() == denial.subject:
+                request.fail(LinkFault.DENIED)
+
     def _take_reply(self, message: Message) -> None:
         request = self._requests.get(message.subject.removeprefix(self._inbox))
         if request is not None:
@@ -240,25 +280,3 @@ def _size_of(message: Message) -> int:
         return len(message.data)
     lines = sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
     return len("NATS/1.0\r\n") + lines + 2 + len(message.data)
-
-
-class _Subscription:
-    """A subscription of the link, which lasts longer than a connection."""
-
-    def __init__(self, all_: set["_Subscription"], subject: str, receive: Receive) -> None:
-        self._all = all_
-        self._subject = subject
-        self._receive = receive
-        self._end: Callable[[], None] | None = None
-        all_.add(self)
-
-    def begin(self, connection: NatsConnection) -> None:
-        """Subscribe at a new connection."""
-        self._end = connection.subscribe(self._subject, self._receive)
-
-    def cancel(self) -> None:
-        """End it."""
-        self._all.discard(self)
-        if self._end is not None:
-            self._end()
-            self._end = None

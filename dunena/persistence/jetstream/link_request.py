@@ -11,12 +11,16 @@ _NO_RESPONDERS = "503"
 class LinkRequest:
     """A request that waits for answers; ``all_`` has those of its link, by the ends of replies."""
 
-    __slots__ = ("_all", "_done", "_loop", "_take_part", "_timeout_s", "_timer", "_token", "_until")
+    __slots__ = (
+        "_all", "_done", "_loop", "_take_part", "_timeout_s", "_timer", "_token", "_until",
+        "subject",
+    )  # fmt: skip
 
     def __init__(
         self,
         all_: dict[str, "LinkRequest"],
         token: str,
+        subject: str,
         timeout_s: float,
         take_part: Callable[[Message], bool],
         done: Callable[[LinkFault | None], None],
@@ -24,6 +28,7 @@ class LinkRequest:
         """Begin to wait; the rest is as in `wire.Link.request_many`."""
         self._all = all_
         self._token = token
+        self.subject = subject
         self._timeout_s = timeout_s
         self._take_part = take_part
         self._done = done
@@ -35,8 +40,7 @@ class LinkRequest:
     def take(self, message: Message) -> None:
         """Take an answer."""
         if not message.data and message.headers.get("Status") == _NO_RESPONDERS:
-            self.cancel()
-            self._done(LinkFault.NO_RESPONDERS)
+            self.fail(LinkFault.NO_RESPONDERS)
             return
         self._until = self._loop.time() + self._timeout_s
         if self._take_part(message):
@@ -49,8 +53,12 @@ class LinkRequest:
         if self._loop.time() < self._until:  # answers came: a timer for each would cost too much
             self._timer = self._loop.call_at(self._until, self._give_up)
             return
+        self.fail(LinkFault.TIMEOUT)
+
+    def fail(self, fault: LinkFault) -> None:
+        """End it without more answers."""
         self.cancel()
-        self._done(LinkFault.TIMEOUT)
+        self._done(fault)
 
     def cancel(self) -> None:
         """End it: nothing is called any more."""

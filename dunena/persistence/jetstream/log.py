@@ -13,6 +13,7 @@ from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.health import Health
 from dunena.persistence.jetstream.leader import REQUEST_TIMEOUT_S, StreamLeader
 from dunena.persistence.jetstream.loading import StreamReading
+from dunena.persistence.jetstream.missing_rights import MissingRights
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import FloorClaim, NodeTable, marker_fields
 from dunena.persistence.jetstream.places import Places
@@ -79,10 +80,11 @@ class JetStreamLog:
         self._follower: LogFollower | None = None
         self._channels = NodeChannels(link, self._names, self._take_told)
         self._health = Health(link, scheduler, self._leader, self._proposals)
+        self._rights = MissingRights(link, scheduler, terms, self._requests)
         self._timer: Cancellable | None = None
         self._is_closed = False
         self._taken_before = 0
-        self._told: tuple[LogState, tuple[str, ...], bool, str | None] | None = None
+        self._told: tuple[object, ...] | None = None
         self._epoch = ""
         self.confirmed_at = 0
 
@@ -104,10 +106,16 @@ class JetStreamLog:
             state is LogState.READY and self._proposals.is_idle and not self._terms.is_reader,
             int(health.stale_s * 1000) if state is LogState.STALE else 0,
             self._flow.missing,
-            None if state is LogState.READY else health.reason,
+            None if state is LogState.READY else self._reason,
             self._nodes.live(self.now, self._node),
             self._proposals.refusing.reason if state is LogState.READY else None,
+            (self._rights.reason or self._leader.mismatch) if state is LogState.READY else None,
         )
+
+    @property
+    def _reason(self) -> str | None:
+        """Why the log cannot be used: what is denied is the cause of much else."""
+        return self._link.reason or self._rights.reason or self._health.reason
 
     @property
     def figures(self) -> LogFigures:
@@ -139,7 +147,7 @@ class JetStreamLog:
         if self._health.is_loaded:
             refusal = self._proposals.propose(proposal)
         else:
-            reason = self._health.reason or "it is not loaded yet"
+            reason = self._reason or "it is not loaded yet"
             refusal = Refusal(RefusalKind.UNAVAILABLE, reason)
         if refusal is not None:
             told = refusal
@@ -186,6 +194,11 @@ class JetStreamLog:
     def since(self) -> int:
         """The sequence of this node's first marker, 0 if it has none."""
         return self._nodes.since_of(self._node)
+
+    @property
+    def denied(self) -> str | None:
+        """What the servers do not let this node do."""
+        return self._rights.reason
 
     @property
     def floor(self) -> FloorClaim | None:
@@ -335,10 +348,13 @@ class JetStreamLog:
     def _tick(self) -> None:
         self._timer = self._scheduler.call_later(TICK_S, self._tick)
         self._health.leave_silent_server()
+        self._rights.look()
         if self._health.is_loaded:
             taken = self._flow.taken_messages
             if taken == self._taken_before:
                 self._catch_up.check()
+            else:
+                self._leader.look()  # nothing is missing, but its settings may be others now
             self._taken_before = taken
             now = self.now
             last_sign = self._nodes.last_sign_of(self._node)
@@ -351,7 +367,7 @@ class JetStreamLog:
 
     def _tell_state(self) -> None:
         status = self.status
-        told = (status.state, status.nodes, status.is_connected, status.refusal)
+        told = (status.state, status.nodes, status.is_connected, status.refusal, status.warning)
         if told != self._told and self._follower is not None and not self._is_closed:
             self._told = told
             self._follower.change_state()

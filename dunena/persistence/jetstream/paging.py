@@ -20,6 +20,9 @@ would begin anew with each question. The wait doubles from try to try until some
 RETRY_S: Final = 0.1
 """Before a page is asked for again that could not be fetched."""
 
+PAUSES_S: Final[dict[LinkFault | None, float]] = {LinkFault.TIMEOUT: 0.0, LinkFault.DENIED: 1.0}
+"""Instead, after some faults: the servers log what they deny."""
+
 
 class Pages:
     """The messages of the stream that still exist, in the order of their sequences.
@@ -93,7 +96,7 @@ class Pages:
         else:
             self._timeout_s = PAGE_TIMEOUT_S
         if fault is not None or self._pending < 0:
-            pause_s = 0.0 if fault is LinkFault.TIMEOUT else RETRY_S
+            pause_s = PAUSES_S.get(fault, RETRY_S)
             self._handle = self._scheduler.call_later(pause_s, self._ask)
         elif self._pending:
             self._ask()

@@ -1,6 +1,7 @@
 """The least rights that a node needs at the NATS servers; no I/O.
 
-Nobody but the servers may publish to ``dn.<bucket>.log.>``: it is what nodes believe.
+Nobody but the servers may publish to ``dn.<bucket>.log.>``: it is what nodes believe. What else
+does harm is in `harmless.excessive_messages`.
 """
 
 from dataclasses import dataclass

@@ -9,9 +9,10 @@ A marker is kept for an hour. If it were let go of sooner, "there is none" would
 a proposal was stored, and it could be stored twice.
 """
 
-from typing import Final, Protocol
+from typing import Final
 
 from dunena.persistence.jetstream import headers as header
+from dunena.persistence.jetstream.attempting import Attempting
 from dunena.persistence.jetstream.attempts import (
     CurrentProposal,
     Meaning,
@@ -19,41 +20,22 @@ from dunena.persistence.jetstream.attempts import (
     meaning_of,
 )
 from dunena.persistence.jetstream.naming import SubjectNames
-from dunena.persistence.jetstream.nodes import FloorClaim, marker_data
+from dunena.persistence.jetstream.nodes import marker_data
 from dunena.persistence.jetstream.places import Places
-from dunena.persistence.jetstream.records import BATCH_PREFIX, TOMBSTONE_S
+from dunena.persistence.jetstream.proposal_host import ProposalHost
+from dunena.persistence.jetstream.records import TOMBSTONE_S
 from dunena.persistence.jetstream.refusing import Refusing
-from dunena.persistence.jetstream.settling import Settled, Settling, SettlingHost
+from dunena.persistence.jetstream.settling import Settled, Settling
 from dunena.persistence.jetstream.stream_requests import Stored, StreamRequests, read_stored
 from dunena.persistence.jetstream.terms import ONLY_READS, LogTerms
-from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
+from dunena.persistence.jetstream.wire import Link, LinkFault, Message, Scheduler
 from dunena.persistence.log import LogFigures, Proposal, Refusal, RefusalKind
 
-ATTEMPT_TIMEOUT_S: Final = 2.0
-PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
-"""Between attempts that were not stored for certain."""
+DENIED_S: Final = 0.1
+"""How long a server may take to deny all parts of an attempt."""
 
 DELIVERY_S: Final = 0.25
 """How long what is stored may take to be delivered before it is fetched."""
-
-
-class ProposalHost(SettlingHost, Protocol):
-    """What the proposals need of the log."""
-
-    @property
-    def now(self) -> int:
-        """The log's time."""
-
-    @property
-    def since(self) -> int:
-        """The sequence of this node's first marker, 0 if it has none."""
-
-    @property
-    def floor(self) -> FloorClaim | None:
-        """What this node knows of removals, for its markers."""
-
-    def refuse(self, number: int, refusal: Refusal) -> None:
-        """Tell the node of a refusal."""
 
 
 class Proposals:
@@ -65,10 +47,9 @@ class Proposals:
     """
 
     __slots__ = (
-        "_attempts", "_current", "_figures", "_handle", "_host", "_is_closed", "_is_pausing",
-        "_is_sign_due", "_link", "_marker", "_names", "_node", "_pauses", "_places",
-        "_probe_size", "_requests", "_scheduler", "_sent", "_settling", "_terms",
-        "is_blocked", "place", "refusing", "unanswered_since_s",
+        "_attempting", "_current", "_figures", "_host", "_is_closed", "_is_sign_due", "_link",
+        "_marker", "_names", "_places", "_scheduler", "_settling", "_terms", "is_blocked", "place",
+        "refusing", "unanswered_since_s",
     )  # fmt: skip
 
     def __init__(
@@ -86,24 +67,14 @@ class Proposals:
         self._link = link
         self._scheduler = scheduler
         self._terms = terms
-        self._node = node
         self._names = names
-        self._requests = requests
         self._figures = figures
         self._host = host
         self._places = places
         self._marker = names.subject_of_node(node)
         self._current: CurrentProposal | None = None
-        self._handle: Cancellable | None = None
-        """An attempt, or the pause before the next one."""
-        self._sent: CurrentProposal | None = None
-        """What an attempt under way is about; None if it is a marker alone."""
+        self._attempting = Attempting(link, scheduler, names, node, self._go_on, self._take_answer)
         self._settling = Settling(link, requests, places, self._marker, host)
-        self._probe_size = 0
-        """The bytes besides the marker of the attempt that was sent without a proposal."""
-        self._is_pausing = False
-        self._attempts = 0
-        self._pauses = 0
         self._is_sign_due = False
         self._is_closed = False
         self.place = 0
@@ -140,9 +111,7 @@ class Proposals:
 
     def retry(self) -> None:
         """Try again at once what waits for its next attempt."""
-        if self._is_pausing and self._handle is not None:
-            self._handle.cancel()
-            self._resume()
+        self._attempting.end_pause()
 
     def take_marker(self, sequence: int, number: int | None) -> Proposal | None:
         """Learn of a delivered marker of this node; return the proposal that it begins.
@@ -156,10 +125,10 @@ class Proposals:
         self._drop_attempt()
         current = self._current
         if current is None:
-            self.refusing.note_stored(self._probe_size)
+            self.refusing.note_stored(self._attempting.probe_size)
             return None
         is_stored = number == current.number
-        self.refusing.note_stored(current.draft.size if is_stored else self._probe_size)
+        self.refusing.note_stored(current.draft.size if is_stored else self._attempting.probe_size)
         if current.is_given_up or is_stored:
             self._drop_current()
             if current.is_given_up or not is_stored:
@@ -170,7 +139,7 @@ class Proposals:
             return current.proposal
         # Something else followed the marker before it, so all attempts have failed for good.
         current.may_be_stored = False
-        self._handle = self._scheduler.call_later(0, self._resume)
+        self._attempting.wait(0, self._go_on)
         return None
 
     def take_loaded(self, place: int, number: int | None, *, is_other: bool) -> Proposal | None:
@@ -203,26 +172,13 @@ class Proposals:
 
     def _go_on(self) -> None:
         """Send what is to be sent, unless an attempt is under way or waited for."""
-        if self._handle is not None or self._settling.is_active or self._is_closed:
+        if self._attempting.is_active or self._settling.is_active or self._is_closed:
             return
         current = self._current
         if current is not None and not current.is_given_up:
             self._send(current)
         elif current is not None or self.is_blocked or self._is_sign_due:
             self._send(None)
-
-    def _resume(self) -> None:
-        self._handle = None
-        self._is_pausing = False
-        self._go_on()
-
-    def _pause(self, seconds: float | None = None) -> None:
-        """Make the next attempt after a while."""
-        if seconds is None:
-            seconds = PAUSES_S[min(self._pauses, len(PAUSES_S) - 1)]
-            self._pauses += 1
-        self._is_pausing = True
-        self._handle = self._scheduler.call_later(seconds, self._resume)
 
     def _send(self, current: CurrentProposal | None) -> None:
         number = None if current is None else current.number
@@ -231,32 +187,13 @@ class Proposals:
             {header.EXPECTED: str(self.place), header.FREED_AFTER: str(TOMBSTONE_S)},
             marker_data(number, self._host.since, self._host.floor),
         )
-        self._attempts += 1
         if self.unanswered_since_s is None:
             self.unanswered_since_s = self._scheduler.now_s()
-        self._sent = current
-        self._probe_size = 0
-        batch = f"{BATCH_PREFIX}{self._node}-{self._attempts}"
-        if current is not None:
-            parts, last = current.draft.messages(marker, batch, current.expected)
-        elif self.refusing.needs_probe:
-            *parts, last = self.refusing.probe(marker, batch, self._names)
-            self._probe_size = len(last.data) + len(last.subject)
-        else:
-            parts, last = [], marker
-        publish = self._link.publish
-        for part in parts:
-            publish(part)
-        self._handle = self._link.request(last, ATTEMPT_TIMEOUT_S, self._take_answer)
+        self._attempting.send(current, marker, self.refusing)
 
     def _drop_attempt(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-        self._sent = None
+        self._attempting.drop()
         self._settling.cancel()
-        self._is_pausing = False
-        self._pauses = 0
 
     def _drop_current(self) -> None:
         current = self._current
@@ -264,33 +201,33 @@ class Proposals:
             current.deadline.cancel()
         self._current = None
 
-    def _take_answer(self, answer: Message | LinkFault) -> None:
-        self._handle = None
-        sent, self._sent = self._sent, None
+    def _take_answer(self, sent: CurrentProposal | None, answer: Message | LinkFault) -> None:
         if isinstance(answer, LinkFault):
             if answer is LinkFault.TIMEOUT:
                 if sent is not None:
                     sent.may_be_stored = True
                 self._figures.retries += 1
-                self._pause(0.0)
+                self._attempting.pause(0.0)
             elif answer is LinkFault.TOO_LARGE:
                 self._take_meaning(sent, Meaning.INVALID, "it is larger than the servers take")
+            elif answer is LinkFault.DENIED:
+                # Not before all was said of its parts: it must not be taken for what is sent next.
+                self._attempting.wait(DENIED_S, lambda: self._take_denied(sent))
             else:
-                self._pause()
+                self._attempting.pause()
             return
         stored = read_stored(answer)
         if isinstance(stored, Stored):
             if sent is not None:
                 sent.may_be_stored = True
             # Its marker tells. If that is lost, it is fetched.
-            self._handle = self._scheduler.call_later(DELIVERY_S, self._fetch_stored)
+            self._attempting.wait(DELIVERY_S, lambda: self._settle(asks=False))
         else:
             reason = stored.description or f"error {stored.number}"
             self._take_meaning(sent, meaning_of(stored), reason)
 
-    def _fetch_stored(self) -> None:
-        self._handle = None
-        self._settle(asks=False)
+    def _take_denied(self, sent: CurrentProposal | None) -> None:
+        self._take_meaning(sent, Meaning.UNFIT, self._host.denied or "the servers do not permit it")
 
     def _settle(self, *, asks: bool) -> None:
         self._settling.begin(self._current, self.place, self._take_settled, asks=asks)
@@ -303,24 +240,24 @@ class Proposals:
             return
         if settled is Settled.UNMARKED:
             self.place = 0
-        self._pause()
+        self._attempting.pause()
 
     def _take_meaning(self, sent: CurrentProposal | None, meaning: Meaning, reason: str) -> None:
         current = self._current
         if meaning in (Meaning.FULL, Meaning.UNFIT):
             self.unanswered_since_s = None  # this is an answer
-            size = self._probe_size if sent is None else sent.draft.size
+            size = self._attempting.probe_size if sent is None else sent.draft.size
             self.refusing.note_refusal(reason, size)
         if meaning is Meaning.CONFLICT:
             self._settle(asks=True)
         elif meaning is Meaning.PENDING:
             self._settle(asks=False)
         elif meaning is Meaning.LATER or current is None or current.is_given_up:
-            self._pause()
+            self._attempting.pause()
         elif sent is not current:
-            self._pause(0.0)  # a marker was refused, and this was not sent yet
+            self._attempting.pause(0.0)  # a marker was refused, and this was not sent yet
         elif current.may_be_stored:
-            self._pause()  # an attempt before it may still be stored; time tells
+            self._attempting.pause()  # an attempt before it may still be stored; time tells
         else:
             kind = {
                 Meaning.FULL: RefusalKind.FULL,
@@ -332,7 +269,7 @@ class Proposals:
 
     @property
     def _silence(self) -> str:
-        return self._link.reason or "the store does not answer"
+        return self._link.reason or self._host.denied or "the store does not answer"
 
     def _give_up(self) -> None:
         current = self._current
@@ -346,11 +283,11 @@ class Proposals:
             self._current = None
         if not self._settling.is_active:
             self._drop_attempt()
-            self._pause(0.0)
+            self._attempting.pause(0.0)
         self._host.refuse(current.number, refusal)
 
     def _refusal_of_unanswered(self, current: CurrentProposal) -> Refusal:
-        if self._sent is current:
+        if self._attempting.sent is current:
             current.may_be_stored = True
         kind = RefusalKind.UNKNOWN if current.may_be_stored else RefusalKind.UNAVAILABLE
         return Refusal(kind, self._silence)

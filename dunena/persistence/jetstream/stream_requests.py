@@ -22,6 +22,9 @@ STREAM_EXISTS_OTHERWISE: Final = 10058
 REPLICAS_NOT_SUPPORTED: Final = 10074
 """There is one server and no cluster."""
 
+UNAVAILABLE: Final = 503
+"""The status of an error by a server that has no leader for the stream, or for all streams."""
+
 WRONG_LAST_SEQUENCE: Final = 10071
 WRONG_LAST_SEQUENCE_UNDER_WAY: Final = 10164
 """The same, also if another message to the subject is not stored yet."""
@@ -129,9 +132,13 @@ class StreamRequests:
             timestamp = milliseconds_of(body.get("ts") or state["last_ts"])
             last_sequence = int(state["last_seq"])
             mismatch = mismatch_of(body["config"], self._config)
-            silent_s = _silence_of(body.get("cluster", {}).get("replicas", []))
+            cluster = body.get("cluster") or {}
+            silent_s = _silence_of(cluster.get("replicas") or [])
         except (KeyError, TypeError, ValueError):
             return _unreadable(answer)
+        if cluster and not cluster.get("leader"):
+            # A server that is cut off from the others answers after a while, as it knows things.
+            return ApiFault(UNAVAILABLE, 0, f"the stream {self.stream} has no leader")
         return StreamFacts(created, last_sequence, timestamp, mismatch, silent_s)
 
 

@@ -21,13 +21,21 @@ class LinkFault(Enum):
 
     TIMEOUT: none came in time, so it may have been carried out. NO_RESPONDERS: nobody serves the
     subject, DISCONNECTED: there was no connection to send it, TOO_LARGE: it exceeds the servers'
-    ``max_payload``; it was not carried out in these three cases.
+    ``max_payload``, DENIED: this login may not send it; it was not carried out in these four cases.
     """
 
     TIMEOUT = "timeout"
     NO_RESPONDERS = "no responders"
     DISCONNECTED = "disconnected"
     TOO_LARGE = "too large"
+    DENIED = "denied"
+
+
+class Denial(NamedTuple):
+    """What the servers have not let this login do; ``subject`` is in small letters."""
+
+    is_subscription: bool
+    subject: str
 
 
 TakeAnswer = Callable[[Message | LinkFault], None]
@@ -59,6 +67,11 @@ class Link(Protocol):
     def on_change(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` whenever the connection is made or lost."""
 
+    def on_denied(self, take: Callable[[Denial], bool]) -> None:
+        """Call ``take`` with each denial, before the requests that it ends; it returns whether it
+        tells people of it.
+        """
+
     def start(self) -> None:
         """Begin to connect, again and again until it succeeds."""
 
@@ -86,6 +99,9 @@ class Link(Protocol):
 
     def subscribe(self, subject: str, receive: Callable[[Message], None]) -> Cancellable:
         """Receive the messages of a subject, also after each new connection."""
+
+    def subscribe_again(self) -> None:
+        """Try once more to subscribe where that was denied."""
 
     async def close(self) -> None:
         """Send what was published, and disconnect for good."""

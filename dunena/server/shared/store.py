@@ -38,8 +38,10 @@ class SharedStore(Store):
     def load_log(self, contents: Contents) -> None:
         """Have what a log has at a revision, in place of all that was there.
 
-        Followers are told what is different. Positions before its floor cannot be continued.
+        Followers are told what is different, but not the first time, as there are none: what a
+        server starts with is no change. Positions before its floor cannot be continued.
         """
+        is_first = not self.epoch
         revision, floor = contents.revision, contents.floor
         before = {(entry.ns, entry.key): entry for entry in self.entries()}
         in_order = sorted(contents.entries, key=BY_REVISION)
@@ -52,6 +54,8 @@ class SharedStore(Store):
         self.positions.load(in_order, revision if floor is None else floor, removals)
         self._loaded_revision += revision - self.revision
         self.revision, self.epoch = revision, contents.epoch
+        if is_first:
+            return
         for entry in in_order:
             replaced = before.pop((entry.ns, entry.key), None)
             if replaced is None or replaced.value != entry.value:

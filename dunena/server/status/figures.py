@@ -6,125 +6,18 @@ shows the whole table; `/stats`, `/info` and `/server` show some of its figures.
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dunena.dialects.dialect import Dialect
-from dunena.dialects.grants import Grant
-from dunena.dialects.services import Services
 from dunena.histogram import Histogram
-from dunena.persistence.interface import NO_DISK, DiskStatus, Engine, WatchState
-from dunena.sessions.session_table import SessionTable
-from dunena.store.store import Store
-from dunena.telemetry import Telemetry
+from dunena.persistence.interface import WatchState
+from dunena.server.status.moment import Moment, Sources
 
 if TYPE_CHECKING:
-    from dunena.persistence.log import Log
     from dunena.server.status.store_report import StoreReport
 
 FigureKind = Literal["counter", "gauge"]
 """A counter only grows since the start; a gauge goes up and down."""
-
-
-class TextFilesStatus(Protocol):
-    """How the text files are; texts may name keys."""
-
-    @property
-    def failure(self) -> str | None:
-        """What is not as it should be; None if all is well."""
-
-    @property
-    def written(self) -> int:
-        """How many files were written since the start."""
-
-    @property
-    def failures(self) -> int:
-        """How often a file could not be written since the start."""
-
-    @property
-    def last_error(self) -> str | None:
-        """The reason of the last of these failures; None if there was none."""
-
-
-class _NoTextFiles:
-    """For a server without text files."""
-
-    failure = last_error = None
-    written = failures = 0
-
-
-_NO_TEXT_FILES = _NoTextFiles()
-
-
-class Moment:
-    """The figures of one server at one time; ``now`` is in Unix ms."""
-
-    __slots__ = (
-        "disk",
-        "now",
-        "services",
-        "sessions",
-        "shared",
-        "store",
-        "telemetry",
-        "text_files",
-    )
-
-    def __init__(self, figures: "Figures", now: int) -> None:
-        self.services: Services = figures.services
-        self.store: Store = figures.services.unrestricted_store
-        self.disk: DiskStatus = figures.disk
-        self.telemetry: Telemetry = figures.telemetry
-        self.sessions: SessionTable[Grant] = figures.sessions
-        self.text_files: TextFilesStatus = figures.text_files or _NO_TEXT_FILES
-        self.shared: StoreReport | None = figures.shared
-        self.now: int = now
-
-    def value(self, name: str, label: str = "") -> float:
-        """Read one figure of the table, an integer if it counts; raise `KeyError`."""
-        return _BY_NAME[name, label].read(self)
-
-    @property
-    def uptime_seconds(self) -> int:
-        """Whole seconds since the server's start."""
-        return int(self.value("uptime_seconds"))
-
-
-class Figures:
-    """The objects of one server from which its figures are read.
-
-    ``text_files`` is None without any, ``log`` without a store that is shared with other servers:
-    then ``clock_ms`` is this machine's clock (Unix ms), as requests have the log's time.
-    """
-
-    def __init__(
-        self,
-        services: Services,
-        engine: Engine,
-        disk: DiskStatus | None,
-        telemetry: Telemetry,
-        sessions: SessionTable[Grant],
-        text_files: TextFilesStatus | None = None,
-        log: "Log | None" = None,
-        clock_ms: Callable[[], int] | None = None,
-    ) -> None:
-        self.services = services
-        self.engine = engine
-        self.disk = disk or NO_DISK
-        self.telemetry = telemetry
-        self.sessions = sessions
-        self.text_files = text_files
-        self._clock_ms = clock_ms
-        self.shared = None if log is None else _report_on(log)
-
-    def at(self, now: int) -> Moment:
-        """Return a reader of the figures for the time ``now`` (Unix ms) of a request."""
-        return Moment(self, now if self._clock_ms is None else self._clock_ms())
-
-
-def _report_on(log: "Log") -> "StoreReport":
-    from dunena.server.status.store_report import StoreReport  # most servers have no such store
-
-    return StoreReport(log)
 
 
 class Figure(NamedTuple):
@@ -314,6 +207,11 @@ FIGURES = (
         "How long the store has not answered",
         lambda of: of.status.stale_ms / 1000,
     ),
+    _store_gauge(
+        "degraded",
+        "1 while a lost right or a setting of the store endangers it",
+        lambda of: of.status.warning is not None,
+    ),
     _store_counter("batches", "Batches that were taken over", lambda of: of.figures.batches),
     _store_counter("changes", "Changes in these batches", lambda of: of.figures.changes),
     _store_counter("commits", "Batches of this server", lambda of: of.figures.commits),
@@ -372,6 +270,14 @@ TICKS = Times(
 SYNCS = Times("sync_seconds", "Forcing the journal to the device", lambda at: at.disk.sync_times)
 
 _BY_NAME = {(figure.name, figure.label[1]): figure for figure in FIGURES}
+
+
+class Figures(Sources):
+    """The figures of one server."""
+
+    def at(self, now: int) -> Moment:
+        """Return a reader of the figures for the time ``now`` (Unix ms) of a request."""
+        return Moment(self, _BY_NAME, now if self.clock_ms is None else self.clock_ms())
 
 
 def messages_by_type(at: Moment) -> dict[tuple[str, str], int]:

@@ -10,8 +10,9 @@ from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.frames import text_frame
 from dunena.server.http.message import Response
 from dunena.server.shortage import Shortage
-from dunena.server.status.figures import TICKS, Figures, Moment
+from dunena.server.status.figures import TICKS, Figures
 from dunena.server.status.health_checks import DEGRADED, HEALTHY, UNHEALTHY, HealthChecks
+from dunena.server.status.moment import Moment
 from dunena.sessions.limits import (
     GRACE_MS_MAX,
     SESSION_KEYS_MAX,

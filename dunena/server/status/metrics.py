@@ -11,10 +11,10 @@ from dunena.server.status.figures import (
     SYNCS,
     TICKS,
     Figures,
-    Moment,
     Times,
     messages_by_type,
 )
+from dunena.server.status.moment import Moment
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import (

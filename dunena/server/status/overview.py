@@ -11,7 +11,8 @@ from dunena.server.access.refusals import origin_option
 from dunena.server.addresses import network_urls
 from dunena.server.http.message import Request, Response
 from dunena.server.registry import Registry
-from dunena.server.status.figures import Figures, Moment
+from dunena.server.status.figures import Figures
+from dunena.server.status.moment import Moment
 from dunena.settings import Settings
 
 CONNECTIONS_SHOWN_MAX = 200

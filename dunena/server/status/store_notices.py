@@ -22,7 +22,7 @@ class StoreNotices:
     """
 
     __slots__ = ("_failing_since_s", "_is_refusal_told", "_last_line_s", "_last_refusal_s", "_log",
-                 "_nodes")  # fmt: skip
+                 "_nodes", "_warning")  # fmt: skip
 
     def __init__(self, log: Log, now_s: float) -> None:
         self._log = log
@@ -31,6 +31,7 @@ class StoreNotices:
         self._failing_since_s: float | None = None
         self._last_refusal_s = now_s - STALE_SECONDS
         self._is_refusal_told = False
+        self._warning: str | None = None
 
     def look(self, now_s: float) -> None:
         """Log what is new, or has been so for long; to be called about once a second."""
@@ -50,6 +51,7 @@ class StoreNotices:
         elif status.state is LogState.READY:
             self._tell_ready(now_s, status.nodes)
             self._tell_refusal(now_s, status.refusal)
+            self._tell_warning(status.warning)
 
     def _tell_ready(self, now_s: float, nodes: tuple[str, ...]) -> None:
         if self._failing_since_s is not None:
@@ -69,6 +71,14 @@ class StoreNotices:
             self._last_refusal_s = now_s
             self._is_refusal_told = True
             _log.error("changes are refused, nothing is stored: %s", refusal)
+
+    def _tell_warning(self, warning: str | None) -> None:
+        if warning != self._warning:
+            if warning is None:
+                _log.info("the store is as it should be again")
+            else:
+                _log.error("the store is not as it should be: %s", warning)
+            self._warning = warning
 
     def _is_time(self, now_s: float, seconds: float) -> bool:
         """Return whether the last line was so long ago, and count one more if it was."""

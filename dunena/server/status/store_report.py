@@ -71,15 +71,16 @@ class StoreReport:
         """Return the check of `/health`, but for its ``status``."""
         status = self._log.status
         check: dict[str, object] = {"connected": status.is_connected, "staleMs": status.stale_ms}
-        reason = status.reason or status.refusal
+        reason = status.reason or status.refusal or status.warning
         if reason:
             check["reason"] = reason
         return check
 
     @property
     def is_well(self) -> bool:
-        """Whether the store answers at present."""
-        return self._log.status.state is LogState.READY
+        """Whether the store answers at present, and nothing endangers it."""
+        status = self._log.status
+        return status.state is LogState.READY and status.warning is None
 
     def count(self) -> dict[str, object]:
         """Return the part of `/stats`."""

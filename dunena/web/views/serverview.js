@@ -9,7 +9,9 @@ const CHECKS = {
   storage: "Writing", files: "Files", watch: "Hand edits", textFiles: "Text files",
   connections: "Connections", sessions: "Sessions", store: "Store",
 };
-const quiet = (text) => element("p", { class: "quiet" }, text);
+const quiet = (text, tag = "p") => element(tag, { class: "quiet" }, text);
+const copyLine = (text, name = text, tag = "div") => element(tag, { class: "copy-line" },
+  element("code", {}, text), copyButton(name, () => text));
 const who = (...parts) => element("div", { class: "who" }, ...parts);
 
 export class ServerView {
@@ -132,18 +134,17 @@ function aboutRows({ version, folder, store, uptime, addresses }) {
   ]);
 }
 
-function addressRows({ networkUrls, isLoopback, hasToken, port }) {
-  const address = (url) => element("li", { class: "copy-line" }, element("code", {}, url),
-    copyButton(url, () => url));
-  const both = (base) => [`${base}/test`, `${base.replace(/^http/, "ws")}/ws`].map(address);
+function addressRows({ networkUrls, isLoopback, hasToken, port, store }) {
+  const both = (base) => [`${base}/test`, `${base.replace(/^http/, "ws")}/ws`]
+    .map((url) => copyLine(url, url, "li"));
   if (isLoopback) {
     const own = location.origin;
-    const command = `dunena serve --host 0.0.0.0 --port ${port} --token CHOOSE-ONE`;
+    const command = `${store ? "" : "dunena serve "}--host 0.0.0.0 --port ${port} --token CHOOSE-ONE`;
     return [
       element("ul", {}, ...both(own)),
-      element("p", {}, "Only programs on this machine reach it. To open it to your network, start it with"),
-      element("div", { class: "copy-line" }, element("code", {}, command),
-        copyButton("command", () => command)),
+      element("p", {}, "Only programs on this machine reach it. To open it to your network, start it with"
+        + (store ? " these options, too" : "")),
+      copyLine(command, "command"),
     ];
   }
   const words = hasToken
@@ -159,7 +160,8 @@ function healthRows({ status, checks }) {
   return [
     ...terms([
       ["All together", badge(status)],
-      ...Object.entries(CHECKS).filter(([name]) => checks[name]).map(([name, term]) => {
+      ...Object.entries(CHECKS).filter(([name]) =>
+        checks[name] && !(checks.store && /^(files|watch)$/.test(name))).map(([name, term]) => {
         const { status, state, reason, lastError, staleMs } = checks[name];
         const past = !reason && lastError && `last error: ${lastError}`;
         const stale = staleMs && `no answer for ${duration(staleMs)}`;
@@ -186,7 +188,7 @@ function counterRows({
     ["Channels", `${whole(channels.subscribed)}, ${count(channels.published, "message")}`],
     ...sessions ? [["Ephemeral keys", whole(sessions.ephemeralKeys)]] : [],
     ["Answered in", `${latency.p50Ms} ms; 99 % in ${latency.p99Ms} ms`],
-    ...store ? [["Stored in", `${store.commitMs} ms`]] : [
+    ...store ? store.commits ? [["Stored in", `${store.commitMs} ms`]] : [] : [
       ["Journal", size(storage.journalBytes)], ["Files behind", whole(storage.filesBehind)]],
     ...textFiles ? [["Text files", `${whole(textFiles.written)} written, ${whole(textFiles.failures)} failed`]] : [],
   ]);
@@ -198,9 +200,9 @@ function connectionRows(shown) {
     address, origin, program, session, sessionName, dialect, subscriptions, unsentBytes,
   }) =>
     element("tr", {},
-      element("td", {}, who(sessionName || "", element("code", { class: "quiet" }, session || "none"))),
+      element("td", {}, who(sessionName || "", quiet(session || "none", "code"))),
       cell(address), element("td", { title: program },
-        who(origin || "no page", element("span", { class: "quiet" }, programName(program)))),
+        who(origin || "no page", quiet(programName(program), "span"))),
       cell(dialect), cell(whole(subscriptions), "number"), cell(size(unsentBytes), "number")));
 }
 
@@ -218,11 +220,11 @@ function refusedRows(refused) {
     const when = new Date(lastAt).toLocaleTimeString();
     return element("li", { class: "refused" },
       who(element("code", {}, origin),
-        element("span", { class: "quiet" }, `${count(times, "time")}, last at ${when}`)),
+        quiet(`${count(times, "time")}, last at ${when}`, "span")),
       origin === "null" || origin === "file://"
         ? quiet("A page opened from disk; the button is under “Pages opened from disk”.")
         : option
-          ? element("div", { class: "copy-line" }, element("code", {}, option), copyButton(option, () => option))
+          ? copyLine(option)
           : quiet("This is no origin that an option could let in."));
   }))];
 }
