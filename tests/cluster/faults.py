@@ -21,11 +21,22 @@ def _restart_after(machine: Machine, seconds: float) -> None:
 
 
 def kill_the_leader(cluster: Cluster, chance: random.Random) -> str:
-    """The stream has no leader until another one is chosen."""
+    """The stream has no leader until another one is chosen, after which this one is back."""
     leader = cluster.leader()
     leader.kill()
-    _restart_after(leader, chance.uniform(0.5, 8))
-    return f"killed {leader.name}, the leader"
+    began_at = time.monotonic()
+    other = cluster.leader()
+    seconds = time.monotonic() - began_at
+    _restart_after(leader, chance.uniform(0, 2))
+    return f"killed {leader.name}, the leader, which is {other.name} after {seconds:.1f} s"
+
+
+def kill_the_leader_for_a_moment(cluster: Cluster, chance: random.Random) -> str:
+    """It may be back before another one is chosen."""
+    leader = cluster.leader()
+    leader.kill()
+    _restart_after(leader, chance.uniform(0.2, 5))
+    return f"killed {leader.name}, the leader, for a moment"
 
 
 def kill_a_follower(cluster: Cluster, chance: random.Random) -> str:
@@ -234,6 +245,7 @@ def _repair(cluster: Cluster, servers: list[NatsServer], chance: random.Random) 
 
 ANYWHERE: tuple[Fault, ...] = (
     kill_the_leader,
+    kill_the_leader_for_a_moment,
     kill_a_follower,
     stop_the_leader,
     pause_the_leader,
