@@ -7,7 +7,6 @@ address and a cable to a switch; so a network can be cut in two as it is outside
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from tests.support.missing import report_missing
+from tests.support.ports import find_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,7 @@ class Loopback:
         return Place(name, "127.0.0.1")
 
     def find_port(self, wanted: int) -> int:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port: int = found.getsockname()[1]
-        return port
+        return find_row(1)
 
     def __enter__(self) -> Self:
         return self
