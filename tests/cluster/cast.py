@@ -51,11 +51,10 @@ class Clients:
         writers = (one for one in self.writers if isinstance(one, Writer))
         keys = sorted({key for one in writers for key in one.key_names})
         nodes = range(len(urls))
-        self.followers = [
-            Follower(urls, node, history, seed + 100 + node, roams=False) for node in nodes
-        ]
+        self.followers = [Follower(urls, node, history, seed + 100 + node) for node in nodes]
         self.followers += [
-            Follower(urls, node, history, seed + 200 + node, roams=True) for node in range(2)
+            Follower(urls, 0, history, seed + 200, roams=True),
+            Follower(urls, 1, history, seed + 201, roams=True, rate=5),
         ]
         self.subscribers = [
             kind(urls, node, history, seed + 300 + node, keys)

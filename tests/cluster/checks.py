@@ -5,6 +5,7 @@ what single connections were told are in `stream_checks`.
 """
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -83,10 +84,19 @@ def _refused_writes(history: History, known: Known) -> Iterator[str]:
 def _overtaken_writes(history: History, known: Known) -> Iterator[str]:
     """In the end each key is where its last acknowledged write was, or further on.
 
-    And one order fits what happened: a write that began when another one had been answered comes
-    after that (which makes all writes of all keys linearizable, with their revisions as order).
+    A write with a condition follows directly what it was to follow. And one order fits what
+    happened: a write that began when another one had been answered comes after that (which makes
+    all writes of all keys linearizable, with their revisions as order).
     """
+    changed: dict[str, list[int]] = {}
+    for change in known.changes:
+        changed.setdefault(change.key, []).append(change.rev)
     for write in _acknowledged(history):
+        if write.after is not None:
+            revs = changed.get(write.key, [])
+            between = revs[bisect_right(revs, write.after) : bisect_left(revs, write.rev)]
+            if between:
+                yield f"{write.key}={write.value} was to follow {write.after}, not {between[-1]}"
         last = known.last(write.key)
         if write.rev > last:
             yield f"{write.key}={write.value} at {write.rev} is lost: the key is at {last}"
@@ -100,7 +110,7 @@ def _overtaken_writes(history: History, known: Known) -> Iterator[str]:
 def _late_updates(history: History) -> Iterator[str]:
     """A writer's watch is told of its write before the answer."""
     for write in _acknowledged(history):
-        if write.told is not None and write.told < write.rev:
+        if write.told < write.rev:
             yield f"{write.key}={write.value} was answered before its watch was told of it"
 
 

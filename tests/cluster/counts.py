@@ -19,6 +19,8 @@ def summarize(history: History) -> str:
     }
     unknown = [one for one in history.writes if one.outcome is Outcome.UNKNOWN]
     made = sum((one.key, text_of(one.value)) in seen for one in unknown)
+    refused = [one for one in history.writes if one.outcome is Outcome.REFUSED]
+    conditions = sum(one.after is not None for one in refused)
     sent_again = sum(count.attempts > 1 for count in counted)
     updates = sum(map(len, history.followed.values()))
     changes = sum(len(one.changes) for many in history.followed.values() for one in many)
@@ -27,7 +29,7 @@ def summarize(history: History) -> str:
     lines = {
         "writes acknowledged": f"{acknowledged} ({outcomes[Outcome.ACKNOWLEDGED]} sets, "
         f"{len(counted)} counts, {history.transfers} transfers)",
-        "sets refused": str(outcomes[Outcome.REFUSED]),
+        "sets refused": f"{outcomes[Outcome.REFUSED]}, {conditions} of them with a condition",
         "sets unknown": f"{len(unknown)}: {made} were seen, {len(unknown) - made} were not",
         "requests sent again": f"{history.resent} times, {sent_again} counts among them; "
         f"{history.duplicates} had been made, {len(history.repeats)} were asked for twice",

@@ -31,11 +31,19 @@ READ_SECONDS = 0.05
 class Follower(Client):
     """Watches everything, and goes on where it was after each lost connection.
 
-    One that ``roams`` goes on at another node each time, and often.
+    One that ``roams`` goes on at another node each time, and often. One with a ``rate`` wants to
+    hear so many times a second at most.
     """
 
     def __init__(
-        self, urls: list[str], node: int, history: History, seed: int, *, roams: bool
+        self,
+        urls: list[str],
+        node: int,
+        history: History,
+        seed: int,
+        *,
+        roams: bool = False,
+        rate: float | None = None,
     ) -> None:
         super().__init__(urls, node, history, seed)
         self.name = f"roamer {seed}" if roams else f"follower of node {node}"
@@ -43,6 +51,7 @@ class Follower(Client):
         self.rev = 0
         self.fleeting: set[str] = set()
         self._roams = roams
+        self._terms: dict[str, Any] = {} if rate is None else {"maxRate": rate}
         self._since: dict[str, Any] = {}
         self._is_first = True
         history.followed[self.name] = self.updates
@@ -52,9 +61,8 @@ class Follower(Client):
             super().move()
 
     def use(self, connection: ClientConnection) -> None:
-        connection.send(
-            json.dumps({"action": "watch", "pattern": "*", "ns": NS, "id": 1, **self._since})
-        )
+        watch = {"action": "watch", "pattern": "*", "ns": NS, "id": 1, **self._terms, **self._since}
+        connection.send(json.dumps(watch))
         ends_at = time.monotonic() + self.random.uniform(0.5, 3) if self._roams else None
         parts: list[dict[str, Any]] = []
         self._is_first = True

@@ -42,8 +42,9 @@ class Outcome(Enum):
 class Write:
     """A `set` of a key to a value, of which ``number`` is the place among its writer's.
 
-    ``told`` is the newest revision that the writer's own watch was told of before the answer; None
-    if it has none. ``ended_at`` is when the answer came.
+    ``told`` is the newest revision that the writer's own watch was told of before the answer.
+    ``after`` is the revision that it was to follow directly (`ifRev`), if one was named; where it
+    did not, it is REFUSED. ``ended_at`` is when the answer came.
     """
 
     key: str
@@ -53,7 +54,8 @@ class Write:
     began_at: float
     ended_at: float = 0.0
     rev: int = 0
-    told: int | None = None
+    told: int = 0
+    after: int | None = None
 
 
 @dataclass(slots=True)

@@ -118,7 +118,8 @@ def run_through(cluster: Cluster, plan: list[Fault], chance: random.Random) -> N
     found = problems(history)
     say(f"{len(plan)} faults in {time.monotonic() - began_at:.0f} s: {proof.describe(plan)}")
     say(summarize(history))
-    say(f"contradictions of a promise: {len(found)}")
+    lost = sum(" lost " in one for one in found)
+    say(f"acknowledged writes lost: {lost}; contradictions of a promise in all: {len(found)}")
     if found:
         # For a look at what led to it.
         kept = cluster.folder / "history.pickle"

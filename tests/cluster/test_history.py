@@ -108,6 +108,18 @@ def answer_before_the_update(history: History) -> None:
     last_own(history).told = last_own(history).rev - 1
 
 
+def pass_by_a_condition(history: History) -> None:
+    """Another write came between that which was to be followed and this one."""
+    races = [one for one in history.writes if one.outcome is Outcome.ACKNOWLEDGED]
+    races = sorted((one for one in races if one.key == f"{RACE}0"), key=lambda one: one.rev)
+    races[-1].after = races[-3].rev
+
+
+def make_what_its_condition_forbade(history: History) -> None:
+    race = next(one for one in history.writes if one.key.startswith(RACE) and one.rev)
+    race.outcome = Outcome.REFUSED
+
+
 def read_an_old_value(history: History) -> None:
     history.reads[-1].rev = history.reads[-1].least - 1
 
@@ -321,6 +333,8 @@ def end_the_session_of_a_new_owner(history: History) -> None:
         (acknowledge_what_is_not_there, "is lost: the key is at"),
         (answer_before_an_earlier_write, "came before a write that was answered earlier"),
         (answer_before_the_update, "before its watch was told"),
+        (pass_by_a_condition, " was to follow "),
+        (make_what_its_condition_forbade, "which was refused"),
         (read_an_old_value, " showed "),
         (read_a_part_of_a_transfer, "a read of all accounts had 3"),
         (count_twice, "node 0 counted"),

@@ -48,10 +48,16 @@ class Writer(Client):
     def __init__(self, urls: list[str], node: int, history: History, seed: int) -> None:
         super().__init__(urls, node, history, seed)
         self._numbers = itertools.count(1)
+        self._told = 0
+        self._revs: dict[str, int] = {}
 
     def choose(self, number: int) -> tuple[str, Any]:
         """The key and the value of a write."""
         raise NotImplementedError
+
+    def condition(self, key: str) -> int | None:
+        """The revision that the key has to be at for a write to be made; None for any."""
+        return None
 
     @property
     def key_names(self) -> list[str]:
@@ -61,41 +67,45 @@ class Writer(Client):
     def use(self, connection: ClientConnection) -> None:
         watch = {"action": "watch", "keys": self.key_names, "ns": NS, "id": 0}
         connection.send(json.dumps(watch))
-        told = self._hear(connection, 0, 0)[1]
+        self._told = 0
+        self._revs.clear()
+        self._hear(connection, 0)
         while self.goes_on:
             number = next(self._numbers)
             key, value = self.choose(number)
             write = Write(key, number, value, Outcome.UNKNOWN, time.monotonic())
+            write.after = self.condition(key)
             self.history.writes.append(write)
             message = {"action": "set", "key": key, "value": value, "ns": NS, "id": 1}
+            if write.after is not None:
+                message["ifRev"] = write.after
             connection.send(json.dumps(message))
-            answer, told = self._hear(connection, 1, told)
+            answer = self._hear(connection, 1)
             write.ended_at = time.monotonic()
             if "error" not in answer:
-                write.rev, write.told = answer["result"]["rev"], told
+                write.rev, write.told = answer["result"]["rev"], self._told
                 write.outcome = Outcome.ACKNOWLEDGED
                 self.history.answered_at.append(write.ended_at)
                 if number % 8 == 0:
-                    self._read(connection, write)
-            elif is_refused(answer):
+                    self._read(write)
+            elif answer.get("code") == "conflict" or is_refused(answer):
                 write.outcome = Outcome.REFUSED
-                self.rest()
             self.rest(WRITE_SECONDS)
 
-    def _hear(
-        self, connection: ClientConnection, wanted: int, told: int
-    ) -> tuple[dict[str, Any], int]:
-        """Return the message with an id, and the newest revision that the watch was told."""
+    def _hear(self, connection: ClientConnection, wanted: int) -> dict[str, Any]:
+        """Return the message with an id, and take what the watch is told until then."""
         while True:
             with lost_on_time_out():
                 message: dict[str, Any] = json.loads(connection.recv(ANSWER_SECONDS_MAX))
             if "update" in message:
-                told = max(told, message["update"]["rev"])
+                self._told = max(self._told, message["update"]["rev"])
+                for change in message["update"]["changes"]:
+                    self._revs[change["key"]] = change["rev"]
             if message.get("id") == wanted:
-                return message, told
+                return message
             assert "update" in message, message
 
-    def _read(self, connection: ClientConnection, write: Write) -> None:
+    def _read(self, write: Write) -> None:
         """Read at the same node what was just acknowledged there, on a connection of its own."""
         with self.connect() as other:
             found = ask(other, {"action": "get", "key": write.key, "rev": True})
@@ -114,7 +124,7 @@ class Setter(Writer):
 
 
 class Racer(Writer):
-    """Sets keys that others set at the same time."""
+    """Sets keys that others set at the same time, often only if none did since it was told."""
 
     @property
     def key_names(self) -> list[str]:
@@ -122,6 +132,9 @@ class Racer(Writer):
 
     def choose(self, number: int) -> tuple[str, Any]:
         return self.random.choice(self.key_names), {"w": self.seed, "n": number}
+
+    def condition(self, key: str) -> int | None:
+        return self._revs.get(key, 0) if self.random.random() < 0.5 else None
 
 
 class Repeater(Client):
