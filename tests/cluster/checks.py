@@ -17,6 +17,7 @@ from tests.cluster.history import (
     OWN,
     RACE,
     WILLS,
+    Change,
     History,
     Outcome,
     Update,
@@ -196,16 +197,21 @@ def _gaps(name: str, updates: list[Update], known: Known) -> Iterator[str]:
     for update in updates:
         if update.is_reset:
             held.clear()
-            # Removals before are not told; keys that are never removed have to be there.
             place = 0
         for change in update.changes:
-            held[change.key] = change.rev
+            if change.value is None:
+                held.pop(change.key, None)
+            else:
+                held[change.key] = change.rev
+        newest: dict[str, Change] = {}
         while place < len(known.changes) and known.changes[place].rev <= update.rev:
-            change = known.changes[place]
+            newest[known.changes[place].key] = known.changes[place]
             place += 1
-            is_absent = change.key not in held and change.key.startswith(FLEETING)
-            if held.get(change.key, 0) < change.rev and not (update.is_reset and is_absent):
-                yield f"{name} was at {update.rev} without {change.key} of {change.rev}"
+        for key, change in newest.items():
+            # What was set and removed since the update before need not be told.
+            is_right = key not in held if change.value is None else held.get(key) == change.rev
+            if not is_right:
+                yield f"{name} was at {update.rev} without {key}={change.value} of {change.rev}"
 
 
 def _torn(history: History) -> Iterator[str]:

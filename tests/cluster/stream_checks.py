@@ -80,7 +80,7 @@ def disordered_events(history: History, known: Known) -> Iterator[str]:
             if kind == "set" and ("removal", key) in told:
                 yield f"{name} was told of the set of {key} after its removal"
             told.add((kind, key))
-            place = _place_of(kind, key, known)
+            place = _place_of(kind, key, known, newest)
             if place is None:
                 continue
             if place < newest:
@@ -89,11 +89,14 @@ def disordered_events(history: History, known: Known) -> Iterator[str]:
                 newest, latest = place, (event, key)
 
 
-def _place_of(kind: str, key: str, known: Known) -> int | None:
+def _place_of(kind: str, key: str, known: Known, newest: int) -> int | None:
+    """Where it happened. A key may be removed once more when it is gone: the first that can be."""
     if kind == "set":
         return known.place(key, 1)
     removals = known.removals.get(key)
-    return removals[0] if removals else None
+    if not removals:
+        return None
+    return next((place for place in removals if place >= newest), removals[-1])
 
 
 def disordered_messages(history: History) -> Iterator[str]:
