@@ -45,6 +45,7 @@ ONLY = os.environ.get("DUNENA_CLUSTER_ONLY", "").split()
 
 SHORT: tuple[Fault, ...] = (faults.kill_the_leader, faults.kill_a_node, faults.pause_a_node)
 SHORT_IN_NAMESPACES: tuple[Fault, ...] = (faults.isolate_the_leader,)
+SHORT_WITH_DISKS: tuple[Fault, ...] = (faults.fail_the_disk_of_the_leader,)
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="there is a NATS server for Linux alone"
@@ -133,7 +134,11 @@ def test_faults_break_no_promise(place: Place) -> None:
     chance = random.Random(SEED)
     say(f"DUNENA_CLUSTER_SEED={SEED} DUNENA_CLUSTER_FAULTS={FAULTS}")
     named = [kind for kind in place.kinds if proof.name_of(kind) in ONLY]
-    plan = [*SHORT, *(() if place.why_no_networks else SHORT_IN_NAMESPACES)]
+    plan = [
+        *SHORT,
+        *(() if place.why_no_networks else SHORT_IN_NAMESPACES),
+        *(() if place.why_no_disks else SHORT_WITH_DISKS),
+    ]
     if FAULTS:
         plan = chance.choices(named or place.kinds, k=FAULTS)
     has_disks = not set(faults.WITH_DISKS).isdisjoint(plan)
