@@ -12,11 +12,12 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
+from tests.support.missing import IS_CI, report_missing
 from tests.support.shared_mode import is_shared
 
 if TYPE_CHECKING:
@@ -38,9 +39,8 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
     # Under nohup the servers of the tests would ignore it too: what is handled is not inherited.
     signal.signal(signal.SIGHUP, lambda *_: None)
 
-_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 hypothesis.settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE", "ci" if _CI else "dev"),
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if IS_CI else "dev"),
 )
 
 
@@ -104,7 +104,7 @@ def node_modules() -> Path:
     """The `node_modules` folder with the package `ws`; good as NODE_PATH."""
     folder = os.environ.get("DUNENA_TEST_NODE_MODULES", "")
     if not folder or not Path(folder, "ws").is_dir():
-        _missing("the Node package ws")
+        report_missing("the Node package ws")
     return Path(folder)
 
 
@@ -115,7 +115,7 @@ def node_red() -> Path:
         pytest.skip("Node-RED is installed on Linux only")
     script = os.environ.get("DUNENA_TEST_NODE_RED", "")
     if not Path(script).is_file():
-        _missing("Node-RED")
+        report_missing("Node-RED")
     return Path(script)
 
 
@@ -182,7 +182,7 @@ def browser() -> "Iterator[Browser]":
                 args=BROWSER_ARGUMENTS if kind == "chromium" else [],
             )
         except Error as error:
-            _missing(f"a browser ({error.message.splitlines()[0]})")
+            report_missing(f"a browser ({error.message.splitlines()[0]})")
         yield opened
         opened.close()
 
@@ -190,13 +190,5 @@ def browser() -> "Iterator[Browser]":
 def _program(variable: str, name: str) -> Path:
     found = os.environ.get(variable) or shutil.which(name)
     if not found:
-        _missing(name)
+        report_missing(name)
     return Path(found)
-
-
-def _missing(what: str) -> NoReturn:
-    """Skip the test that needs `what`; under CI fail it."""
-    reason = f"{what} is missing; `python3 build/dev.py test` looks for it"
-    if _CI:
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)

@@ -230,6 +230,13 @@ def _provide_helm() -> dict[str, str]:
     return {"DUNENA_TEST_HELM": str(programs.provide_helm())} if sys.platform == "linux" else {}
 
 
+def _provide_machine_tools() -> dict[str, str]:
+    # Nobody else may use them; the tests that would then do with less, or are skipped.
+    if sys.platform == "linux" and os.geteuid() == 0:
+        programs.provide_machine_tools()
+    return {}
+
+
 def _passes_checks(python: Path) -> bool:
     """Run every check, also after one has failed: a person wants all complaints at once."""
     passed = True
@@ -253,4 +260,5 @@ _PROVIDERS = (
     _provide_wget,
     _provide_nginx,
     _provide_helm,
+    _provide_machine_tools,
 )

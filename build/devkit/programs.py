@@ -44,6 +44,15 @@ BROWSER_NAMES = (
     "microsoft-edge",
 )
 
+MACHINE_TOOLS = {
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "mount": "mount",
+    "findmnt": "util-linux",
+    "mkfs.ext4": "e2fsprogs",
+}
+"""Programs for machines of their own in tests/cluster, and their Debian packages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -259,6 +268,15 @@ def _provide_package(name: str) -> Path:
     if not found:
         raise CommandError(f"there is no {name} on PATH")
     return Path(found)
+
+
+def provide_machine_tools() -> None:
+    """What root needs to cut networks and to let disks fail, on Linux: mostly it is there."""
+    for name, package in MACHINE_TOOLS.items():
+        if not shutil.which(name) and can_use_apt():
+            install_with_apt(package)
+        if not shutil.which(name):
+            raise CommandError(f"there is no {name} on PATH")
 
 
 def can_use_apt() -> bool:

@@ -7,16 +7,12 @@ all machines run and reach each other again, if they have not caught up yet.
 import random
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.cluster.machines import Cluster, Machine, NatsServer, Node
 from tests.cluster.networks import Namespaces
 
 Fault = Callable[[Cluster, random.Random], str]
 """Does something, and says what it was."""
-
-DISK_MIB = 64
-"""The size of the device that `fill_a_disk` fills."""
 
 
 def _restart_after(machine: Machine, seconds: float) -> None:
@@ -25,11 +21,22 @@ def _restart_after(machine: Machine, seconds: float) -> None:
 
 
 def kill_the_leader(cluster: Cluster, chance: random.Random) -> str:
-    """The stream has no leader until another one is chosen."""
+    """The stream has no leader until another one is chosen, after which this one is back."""
     leader = cluster.leader()
     leader.kill()
-    _restart_after(leader, chance.uniform(0.5, 8))
-    return f"killed {leader.name}, the leader"
+    began_at = time.monotonic()
+    other = cluster.leader()
+    seconds = time.monotonic() - began_at
+    _restart_after(leader, chance.uniform(0, 2))
+    return f"killed {leader.name}, the leader, which is {other.name} after {seconds:.1f} s"
+
+
+def kill_the_leader_for_a_moment(cluster: Cluster, chance: random.Random) -> str:
+    """It may be back before another one is chosen."""
+    leader = cluster.leader()
+    leader.kill()
+    _restart_after(leader, chance.uniform(0.2, 5))
+    return f"killed {leader.name}, the leader, for a moment"
 
 
 def kill_a_follower(cluster: Cluster, chance: random.Random) -> str:
@@ -154,28 +161,91 @@ def _isolate(cluster: Cluster, machine: Machine, seconds: float) -> None:
     network.mend(machine.place)
 
 
-def fill_the_disk(cluster: Cluster, chance: random.Random, *, store: Path) -> str:
-    """A server's device is full for a time, and the server started again when it is not.
+def isolate_a_server(cluster: Cluster, chance: random.Random) -> str:
+    """One that is not the leader; a node that is connected to it has to go to another."""
+    server = cluster.follower()
+    _isolate(cluster, server, chance.uniform(5, 12))
+    return f"isolated {server.name}"
 
-    ``store`` is its folder, on a device of its own.
-    """
-    (server,) = [one for one in cluster.servers if one.store == store]
-    ballast = store.parent / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-        except OSError:
-            pass
-    time.sleep(chance.uniform(3, 8))
-    ballast.unlink()
+
+def split_in_halves(cluster: Cluster, chance: random.Random) -> str:
+    """The leader with fewer servers than half, and a part of the nodes, on one side."""
+    network = cluster.network
+    assert isinstance(network, Namespaces)
+    leader = cluster.leader()
+    others = [server for server in cluster.servers if server is not leader]
+    few = [leader, *others[: (len(cluster.servers) - 1) // 2 - 1]]
+    nodes = chance.sample(cluster.nodes, len(cluster.nodes) // 2)
+    one_side: list[Machine] = [*few, *nodes]
+    other_side = [one for one in (*cluster.servers, *cluster.nodes) if one not in one_side]
+    pairs = [(one.place, other.place) for one in one_side for other in other_side]
+    for pair in pairs:
+        network.split(*pair)
+    time.sleep(chance.uniform(8, 14))
+    for pair in pairs:
+        network.join(*pair)
+    return f"split {', '.join(one.name for one in one_side)} from the others"
+
+
+# --- at servers with disks of their own
+
+
+def fill_a_disk(cluster: Cluster, chance: random.Random) -> str:
+    """A server's device is full for a time, and the server started again when it is not."""
+    server = chance.choice(cluster.servers)
+    with cluster.disks[server.name].filled():
+        time.sleep(chance.uniform(3, 8))
     server.kill()
     server.start()
     return f"filled the disk of {server.name}"
 
 
+def fail_the_disk_of_the_leader(cluster: Cluster, chance: random.Random) -> str:
+    """Each access ends in an error, and what was not forced to the device is lost."""
+    leader = cluster.leader()
+    cluster.disks[leader.name].fail()
+    return f"let the disk of {leader.name} fail, the leader; {_repair(cluster, [leader], chance)}"
+
+
+def fail_the_disk_of_a_follower(cluster: Cluster, chance: random.Random) -> str:
+    """As that of the leader."""
+    server = cluster.follower()
+    cluster.disks[server.name].fail()
+    return f"let the disk of {server.name} fail; {_repair(cluster, [server], chance)}"
+
+
+def make_a_disk_read_only(cluster: Cluster, chance: random.Random) -> str:
+    """As the kernel does with a file system that it found an error in."""
+    server = chance.choice(cluster.servers)
+    cluster.disks[server.name].become_read_only()
+    return f"made the disk of {server.name} read-only; {_repair(cluster, [server], chance)}"
+
+
+def fail_most_disks(cluster: Cluster, chance: random.Random) -> str:
+    """Of so many servers that the others are too few, the leader among them."""
+    leader = cluster.leader()
+    others = [server for server in cluster.servers if server is not leader]
+    failing = [leader, *chance.sample(others, len(cluster.servers) // 2)]
+    for server in failing:
+        cluster.disks[server.name].fail()
+    names = " and ".join(server.name for server in failing)
+    return f"let the disks of {names} fail; {_repair(cluster, failing, chance)}"
+
+
+def _repair(cluster: Cluster, servers: list[NatsServer], chance: random.Random) -> str:
+    """After a while, put disks right and start their servers anew; how many had ended."""
+    time.sleep(chance.uniform(8, 14))
+    ended = sum(not server.is_running for server in servers)
+    for server in servers:
+        server.kill()
+        cluster.disks[server.name].repair()
+        server.start()
+    return f"{ended} of {len(servers)} servers ended by themselves"
+
+
 ANYWHERE: tuple[Fault, ...] = (
     kill_the_leader,
+    kill_the_leader_for_a_moment,
     kill_a_follower,
     stop_the_leader,
     pause_the_leader,
@@ -189,6 +259,16 @@ ANYWHERE: tuple[Fault, ...] = (
 IN_NAMESPACES: tuple[Fault, ...] = (
     isolate_the_leader,
     isolate_a_node,
+    isolate_a_server,
+    split_in_halves,
     split_two_servers,
     split_a_node_from_the_leader,
+)
+
+WITH_DISKS: tuple[Fault, ...] = (
+    fill_a_disk,
+    fail_the_disk_of_the_leader,
+    fail_the_disk_of_a_follower,
+    make_a_disk_read_only,
+    fail_most_disks,
 )

@@ -8,12 +8,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.cluster.disks import Disk
 from tests.cluster.networks import Loopback, Namespaces, Network, Place
 from tests.support.forked import PROGRAM
 from tests.support.patience import patiently
@@ -212,8 +213,8 @@ def wait_until(
 class Cluster:
     """NATS servers n1, n2... and nodes d1, d2..., all started and ready at the begin of a `with`.
 
-    In namespaces if ``network`` is one. ``stores`` are folders for the data of servers by name, in
-    the place of those in ``folder``.
+    In namespaces if ``network`` is one. ``disks`` are disks for the data of servers by name, in the
+    place of folders in ``folder``.
     """
 
     def __init__(
@@ -223,13 +224,13 @@ class Cluster:
         *,
         servers: int = 3,
         nodes: int = 3,
-        stores: dict[str, Path] | None = None,
+        disks: Mapping[str, Disk] | None = None,
         options: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.network = network
         self._counts = (servers, nodes)
-        self._stores = stores or {}
+        self.disks = disks or {}
         self._options = options
         self._stack = ExitStack()
         self.servers: list[NatsServer] = []
@@ -241,7 +242,8 @@ class Cluster:
             servers, nodes = self._counts
             for number in range(1, servers + 1):
                 place = self.network.make_place(f"n{number}")
-                store = self._stores.get(place.name, self.folder / place.name)
+                disk = self.disks.get(place.name)
+                store = self.folder / place.name if disk is None else disk.store
                 server = NatsServer(place, self.folder, self.network, store)
                 self.servers.append(server)
                 stack.callback(end, server)

@@ -7,12 +7,14 @@ address and a cable to a switch; so a network can be cut in two as it is outside
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
+
+from tests.support.missing import report_missing
+from tests.support.ports import find_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,7 @@ class Loopback:
         return Place(name, "127.0.0.1")
 
     def find_port(self, wanted: int) -> int:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port: int = found.getsockname()[1]
-        return port
+        return find_row(1)
 
     def __enter__(self) -> Self:
         return self
@@ -64,15 +63,30 @@ class Loopback:
         pass
 
 
-def can_make_namespaces() -> bool:
-    """Whether this process may make network namespaces."""
-    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("ip"):
-        return False
+def why_no_namespaces() -> str | None:
+    """Why machines cannot have networks of their own; None if they can.
+
+    A program that is not there is reported as missing; what the system does not permit is not.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return "networks are cut as root on Linux alone"
+    for program in ("ip", "nsenter"):
+        if not shutil.which(program):
+            report_missing(program)
     name = f"dn-try-{os.getpid()}"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
-    if made.returncode == 0:
-        _ip("netns", "del", name)
-    return made.returncode == 0
+    tries = (("ip", "netns", "add", name), ("nsenter", f"--net={FOLDER}/{name}", "true"))
+    try:
+        for words in tries:
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                return f"{' '.join(words[:2])}: {done.stderr.strip()}"
+    finally:
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    return None
+
+
+FOLDER = "/run/netns"
+"""Where namespaces have names."""
 
 
 class Namespaces:
@@ -106,7 +120,9 @@ class Namespaces:
 
     def make_place(self, name: str) -> Place:
         space, cable = self._namespace(name), self._cable(name)
-        place = Place(name, f"{self._net}.{len(self._places) + 10}", ("ip", "netns", "exec", space))
+        # Not `ip netns exec`: what runs there would keep mounts that are made anew outside.
+        prefix = ("nsenter", f"--net={FOLDER}/{space}")
+        place = Place(name, f"{self._net}.{len(self._places) + 10}", prefix)
         _ip("netns", "add", space)
         self._places.append(place)
         _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)

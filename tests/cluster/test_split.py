@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.machines import Cluster, NatsServer, Node, end, wait_until
-from tests.cluster.networks import Namespaces, can_make_namespaces
+from tests.cluster.networks import Namespaces, why_no_namespaces
 from tests.support.patience import patiently
 
-pytestmark = [
-    pytest.mark.skipif(not can_make_namespaces(), reason="networks are cut as root on Linux alone"),
-    pytest.mark.timeout(200),
-]
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    reason = why_no_namespaces()
+    if reason is not None:
+        pytest.skip(reason)
     with Cluster(tmp_path, Namespaces(), nodes=1) as cluster:
         yield cluster
 

@@ -25,7 +25,7 @@ from tests.cluster.networks import (
     Namespaces,
     Network,
     Place,
-    can_make_namespaces,
+    why_no_namespaces,
 )
 from tests.support.patience import patiently
 
@@ -106,7 +106,7 @@ class Venue:
 @pytest.fixture
 def venue(tmp_path: Path) -> Iterator[Venue]:
     with ExitStack() as stack:
-        network = Namespaces() if can_make_namespaces() else Loopback()
+        network = Loopback() if why_no_namespaces() else Namespaces()
         cluster = stack.enter_context(Cluster(tmp_path, network, nodes=1))
         urls = [f"nats://{one.place.address}:{one.leaf_port}" for one in cluster.servers]
         leaf = Leaf(network.make_place("v1"), tmp_path, network, urls)

@@ -4,7 +4,6 @@ import ctypes
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.patience import patiently
+from tests.support.ports import find_row
 
 SECONDS_MAX = 30
 """How long servers may take to start, and a cluster to choose a leader (4 to 9 s)."""
@@ -37,7 +37,8 @@ class NatsServer:
         self.name = name
         self._program = program
         self._folder = folder
-        self.port, self.route_port, self._http_port = _free_ports(3)
+        first = find_row(3)
+        self.port, self.route_port, self._http_port = range(first, first + 3)
         self._process: subprocess.Popen[bytes] | None = None
         self._is_suspended = False
         self._configured: tuple[list[int], str | None] = ([], None)
@@ -298,13 +299,4 @@ def _stream_details(server: NatsServer, stream: str) -> dict[str, Any]:
 
 def free_port() -> int:
     """A port that is free now."""
-    return _free_ports(1)[0]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now: all are taken before the first is given up."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    return find_row(1)

@@ -673,6 +673,35 @@ class TestHelm:
             programs.provide_helm()
 
 
+class TestMachineTools:
+    @pytest.fixture
+    def machine(self, monkeypatch):
+        """What happens on a machine that has all tools but `ip`."""
+
+        def provide(has_apt):
+            programs, there = load("programs"), set(load("programs").MACHINE_TOOLS) - {"ip"}
+            monkeypatch.setattr(programs.shutil, "which", lambda name: name in there)
+            monkeypatch.setattr(programs, "can_use_apt", lambda: has_apt)
+            installed = []
+
+            def install(package):
+                installed.append(package)
+                there.add("ip")
+
+            monkeypatch.setattr(programs, "install_with_apt", install)
+            programs.provide_machine_tools()
+            return installed
+
+        return provide
+
+    def test_the_package_of_a_missing_tool_is_installed(self, machine):
+        assert machine(has_apt=True) == ["iproute2"]
+
+    def test_a_missing_tool_raises_command_error_without_apt(self, machine):
+        with pytest.raises(load("console").CommandError, match="there is no ip on PATH"):
+            machine(has_apt=False)
+
+
 class TestFindPrograms:
     @pytest.fixture
     def commands(self, monkeypatch):

@@ -78,7 +78,7 @@ class JetStreamLog:
         self._reading_places = self._places
         self._reading_nodes = self._nodes
         self._follower: LogFollower | None = None
-        self._channels = NodeChannels(link, self._names, self._take_told)
+        self._channels = NodeChannels(link, self._names, node, self._take_told)
         self._health = Health(link, scheduler, self._leader, self._proposals)
         self._rights = MissingRights(link, scheduler, terms, self._requests)
         self._timer: Cancellable | None = None

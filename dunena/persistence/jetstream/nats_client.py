@@ -40,6 +40,16 @@ class NatsClient(Client):
         self._transport = _Transport(self._transport)
         await super()._process_connect_init()
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        """Close, as the library does on its own too, and forget what was not sent.
+
+        The library would send it. On a socket that was reset uvloop refuses that with a
+        RuntimeError, which would end the closing halfway: nobody would be told of it.
+        """
+        self._pending = []
+        self._pending_data_size = 0
+        await super()._close(status, do_cbs)
+
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         """Parse the headers of a message: the library takes as long for it as for all the rest."""

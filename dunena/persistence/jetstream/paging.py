@@ -1,4 +1,10 @@
-"""Fetches messages in pages, from any replica; no I/O."""
+"""Fetches messages in pages, from any replica; no I/O.
+
+A page that does not come in time is asked for again, as the replica may hang. But it may also be on
+its way, on a slow line or behind other pages, and then each new request makes the wait longer for
+all: what nobody waits for any more is sent nevertheless. So after each time-out the next page is
+smaller and waited for twice as long, until pages come in time again.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -12,10 +18,8 @@ PAGE_BYTES_MAX: Final = 8 * 1024 * 1024
 PAGE_TIMEOUT_S: Final = 0.5
 """The longest wait for the next message of a page: the replica may hang, and another one not."""
 
-PAGE_TIMEOUT_MAX_S: Final = 8.0
-"""The same when nothing came at all: a busy server may need long to find the first message, and
-would begin anew with each question. The wait doubles from try to try until something comes.
-"""
+DOUBLINGS_MAX: Final = 5
+"""How often that wait is doubled at most, to 16 s, and a page made a quarter, to 8 KiB."""
 
 RETRY_S: Final = 0.1
 """Before a page is asked for again that could not be fetched."""
@@ -31,8 +35,8 @@ class Pages:
     """
 
     __slots__ = (
-        "_asked_after", "_before", "_done", "_handle", "_link", "_pending", "_requests",
-        "_scheduler", "_take", "_timeout_s", "fetched", "reached",
+        "_before", "_done", "_doublings", "_handle", "_link", "_pending", "_requests", "_scheduler",
+        "_take", "fetched", "reached",
     )  # fmt: skip
 
     def __init__(self, link: Link, scheduler: Scheduler, requests: StreamRequests) -> None:
@@ -41,8 +45,7 @@ class Pages:
         self._requests = requests
         self._before = "0"
         self._pending = 0
-        self._asked_after = 0
-        self._timeout_s = PAGE_TIMEOUT_S
+        self._doublings = 0
         self._take: Callable[[int, Message], None] = lambda _sequence, _message: None
         self._done: Callable[[], None] = lambda: None
         self._handle: Cancellable | None = None
@@ -67,9 +70,10 @@ class Pages:
     def _ask(self) -> None:
         self._before = "0"
         self._pending = 0
-        self._asked_after = self.reached
-        page = self._requests.page(self.reached + 1, PAGE_MESSAGES, PAGE_BYTES_MAX)
-        self._handle = self._link.request_many(page, self._timeout_s, self._take_part, self._end)
+        bytes_max = PAGE_BYTES_MAX >> 2 * self._doublings
+        page = self._requests.page(self.reached + 1, PAGE_MESSAGES, bytes_max)
+        timeout_s = PAGE_TIMEOUT_S * 2**self._doublings
+        self._handle = self._link.request_many(page, timeout_s, self._take_part, self._end)
 
     def _take_part(self, part: Message) -> bool:
         """Take a message, or the end of a page; each names the one before it."""
@@ -91,10 +95,10 @@ class Pages:
         return False
 
     def _end(self, fault: LinkFault | None) -> None:
-        if fault is LinkFault.TIMEOUT and self.reached == self._asked_after:
-            self._timeout_s = min(2 * self._timeout_s, PAGE_TIMEOUT_MAX_S)
-        else:
-            self._timeout_s = PAGE_TIMEOUT_S
+        if fault is LinkFault.TIMEOUT:
+            self._doublings = min(self._doublings + 1, DOUBLINGS_MAX)
+        elif fault is None and self._pending >= 0:
+            self._doublings = max(self._doublings - 1, 0)
         if fault is not None or self._pending < 0:
             pause_s = PAUSES_S.get(fault, RETRY_S)
             self._handle = self._scheduler.call_later(pause_s, self._ask)
