@@ -88,6 +88,13 @@ def end_of(headers: dict[str, str], *, is_ours: bool) -> tuple[int | None, int |
     return ttl_ms, expires_at, ends_at
 
 
+def freed_at(headers: dict[str, str]) -> int | None:
+    """Return when the server lets go of a stored message by itself, Unix ms; None for never."""
+    text = headers.get(FREED_AFTER)
+    seconds = 0 if text is None else _seconds_of(text)
+    return milliseconds_of(headers[TIMESTAMP]) + seconds * 1000 if seconds else None
+
+
 def _whole_number(headers: dict[str, str], name: str) -> int:
     text = headers[name]
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
