@@ -35,12 +35,21 @@ from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Mess
 LAG_PAUSE_S: Final = 0.02
 """Before a page is asked for again that a replica did not have yet."""
 
+LOADS_MAX: Final = 5
+"""How often everything is loaded again that cannot be what the stream has."""
+
+LOAD_PAUSE_S: Final = 1.0
+"""Before that: replicas lag behind for less, as a rule."""
+
 
 class CatchUpHost(Protocol):
     """What happens with what was caught up with."""
 
     def begin_loading(self) -> StreamReading:
         """Return what takes all messages of a stream."""
+
+    def is_whole(self, reading: StreamReading, facts: StreamFacts, position: int) -> bool:
+        """Whether what was loaded up to a position can be what the stream has."""
 
     def mark_before(self, reading: StreamReading, facts: StreamFacts) -> Message | None:
         """Return the mark of an epoch that has to begin before this is taken over, or None."""
@@ -76,7 +85,8 @@ class CatchUp:
 
     __slots__ = (
         "_checked", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_leader",
-        "_link", "_pages", "_reading", "_requests", "_scheduler", "_waiting", "is_running",
+        "_link", "_pages", "_reading", "_requests", "_scheduler", "_tries",
+        "_waiting", "is_running",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +110,7 @@ class CatchUp:
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._facts: StreamFacts | None = None
         self._is_asking = False
+        self._tries = 0
         self._checked: StreamFacts | None = None
         """What was said of messages that are not all delivered yet."""
         self._is_closed = False
@@ -255,6 +266,11 @@ class CatchUp:
                 if message is not None:
                     reading.add(message)
             self._pages.reached = position
+            if self._tries < LOADS_MAX and not self._host.is_whole(reading, facts, position):
+                # A replica that lagged behind had what was taken out of the stream.
+                self._tries += 1
+                self._later(LOAD_PAUSE_S, self.load)
+                return
             mark = self._host.mark_before(reading, facts)
             if mark is not None:
                 self._handle = self._link.request(mark, REQUEST_TIMEOUT_S, self._take_marked)
@@ -270,6 +286,7 @@ class CatchUp:
         self._later(PAUSE_S if isinstance(answer, LinkFault) else LAG_PAUSE_S, self._fetch)
 
     def _end(self) -> None:
+        self._tries = 0
         self.is_running = False
         self._reading = None
         self._handle = None

@@ -12,7 +12,7 @@ from dunena.persistence.jetstream.loading import FREED_LATER_MS
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
 from dunena.persistence.jetstream.places import TOMBSTONES_MS, Places
-from dunena.persistence.jetstream.records import record_of
+from dunena.persistence.jetstream.records import record_of, subject_of
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import LogBatch, OpKind, Proposal, Record
 from dunena.store.limits import EXPIRES_AT_MS_MAX
@@ -89,6 +89,14 @@ class Delivery:
         timestamp = milliseconds_of(last[header.TIMESTAMP])
         self._clock.take(timestamp, now_s)
         return LogBatch(node, number, int(last[header.SEQUENCE]), timestamp, tuple(groups))
+
+    def learn_of_own(self, batch: LogBatch) -> None:
+        """Learn of the places of what this node has stored, before all else was loaded."""
+        for group in batch.groups:
+            for record in group:
+                self._places.put(subject_of(record.op, self._names), record.revision)
+                if record.op.kind is _CLEAR:
+                    self._places.clear(record.revision)
 
     def _learn_of(self, node: str, message: Message, number: int | None) -> int | None:
         """Learn of a marker; return the number of this node's proposal that it begins."""

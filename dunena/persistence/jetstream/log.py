@@ -15,7 +15,7 @@ from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.health import Health
 from dunena.persistence.jetstream.leader import REQUEST_TIMEOUT_S, StreamLeader
 from dunena.persistence.jetstream.loading import StreamReading
-from dunena.persistence.jetstream.losses import LossDetector
+from dunena.persistence.jetstream.losses import LossDetector, is_possible
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import FloorClaim, NodeTable, marker_fields
 from dunena.persistence.jetstream.places import Places
@@ -249,6 +249,10 @@ class JetStreamLog:
             self._names, self._reading_places, self._reading_nodes, Floor(), is_all=True
         )
 
+    def is_whole(self, reading: StreamReading, facts: StreamFacts, position: int) -> bool:
+        """Whether what was loaded up to a position can be what the stream has."""
+        return is_possible(facts, position, self._reading_places, facts.timestamp)
+
     def mark_before(self, reading: StreamReading, facts: StreamFacts) -> Message | None:
         """Return the mark of an epoch that has to begin before this is taken over, or None."""
         loaded = (reading.mark, reading.newest, facts.created, facts.timestamp)
@@ -279,7 +283,9 @@ class JetStreamLog:
         place, number = (0, None) if marker is None else _fields_of(marker)
         stored = self._proposals.take_loaded(place, number, is_other=is_other)
         if stored is not None and marker is not None:
-            self._apply([batch_of_proposal(stored, self._node, marker, {})])
+            own = batch_of_proposal(stored, self._node, marker, {})
+            self._delivery.learn_of_own(own)
+            self._apply([own])
         # What is proposed until then rests on what was told before, and so do its conditions.
         self._places.replace(self._reading_places)
         self._health.is_loaded = True

@@ -26,6 +26,15 @@ from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Mess
 ANSWER_S: Final = 1.0
 
 
+def is_possible(facts: StreamFacts, position: int, places: Places, now: int) -> bool:
+    """Whether a stream can have what was delivered up to a position; ``now`` is Unix ms.
+
+    All that the leader spoke of was delivered. Each message that it did not know of can be one
+    more.
+    """
+    return facts.messages + position - facts.last_sequence >= places.least(now)
+
+
 class LossDetector:
     """Looks at what the leader says of messages that were delivered.
 
@@ -65,10 +74,9 @@ class LossDetector:
         """
         if facts.is_silent or facts.created != self._epochs.created:
             return
-        # Each message that it did not know of can be one more.
-        most = facts.messages + position - facts.last_sequence
         mark = self._epochs.delivered.sequence
-        shows = most < self._places.least(now) or 0 < mark < facts.first_sequence
+        is_whole = is_possible(facts, position, self._places, now)
+        shows = not is_whole or 0 < mark < facts.first_sequence
         if self._too_few.look(shows, self._scheduler.now_s()):
             self._lose("has lost messages")
 
