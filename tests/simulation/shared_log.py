@@ -4,7 +4,7 @@ import asyncio
 import json
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -88,7 +88,7 @@ class State:
         state.revision = self.revision
         return state
 
-    def drop(self, revisions: Set[int]) -> None:
+    def drop(self, revisions: set[int]) -> None:
         """Forget what was changed at some revisions."""
         self.values = {n: value for n, value in self.values.items() if value[1] not in revisions}
         self.changed = {n: at for n, at in self.changed.items() if at not in revisions}
@@ -379,7 +379,9 @@ class Member:
 
     def _put(self, contents: Contents) -> None:
         for entry in contents.entries:
-            self.state.values["key", entry.ns, entry.key] = value_of(entry)
+            name = ("key", entry.ns, entry.key)
+            self.state.values[name] = value_of(entry)
+            self.state.changed[name] = entry.revision
         for name, record in contents.notes.items():
             promise(record.op.key == name, "a note of another name")
             self.state.make(record)
