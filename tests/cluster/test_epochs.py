@@ -219,7 +219,8 @@ def test_an_older_copy_that_was_put_in_place_while_no_node_ran_needs_a_mark(
         await asyncio.to_thread(server.put_back)
         await asyncio.to_thread(server.restart)
         async with admin_at(cluster.urls) as admin:
-            await admin.request("$KV.disk.=epoch", b"restored", timeout=SECONDS_MAX)
+            values = await admin.jetstream().key_value("disk")
+            await values.put("=epoch", b"restored on Monday")
         async with node_at(cluster.urls, "disk") as node:
             assert node.epoch != before
             assert node.values["a"][1] == b"1"
