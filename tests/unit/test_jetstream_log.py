@@ -23,6 +23,7 @@ from dunena.persistence.log import (
 )
 from dunena.server.status.store_report import UNANSWERED_MS_MAX
 from tests.simulation.simulated_stream import (
+    Entry,
     Faults,
     NodeTime,
     Process,
@@ -462,18 +463,45 @@ def test_an_epoch_that_begins_by_hand_is_loaded_by_all(world: World) -> None:
     assert after != epoch
 
 
-def test_what_is_under_way_when_an_epoch_begins_is_told_to_be_unknown(world: World) -> None:
+def test_what_is_not_sent_yet_when_an_epoch_begins_is_refused(world: World) -> None:
     nodes, _ = at_servers(world)
     log, follower = nodes["n1"]
-    world.cluster.receive(Message("$KV.show.=epoch", {}, b"restored"), None)
-    world.cluster.has_quorum = False
+    world.cluster.faults.part_lost = 1.0  # so a batch is never complete
     log.propose(Proposal(2, ((SET,),)))
-    world.run(0.5)
-    assert follower.refused == {}
-    world.cluster.end_trouble()
+    world.run(0.3)
+    world.cluster.receive(Message("$KV.show.=epoch", {}, b"restored"), None)
+    world.run(0.3)
+    world.cluster.faults.part_lost = 0.0
+    world.run()
+    assert follower.refused[2].kind is RefusalKind.UNAVAILABLE
+    log.propose(Proposal(3, ((SET,),)))
+    world.run()
+    assert [batch.number for batch in follower.batches if batch.number] == [1, 3]
+
+
+def test_what_was_purged_before_it_was_delivered_is_unknown_and_not_stored_again(
+    world: World,
+) -> None:
+    nodes, _ = at_servers(world)
+    log, follower = nodes["n1"]
+    stored = []
+
+    def see(entry: Entry) -> None:
+        stored.extend(one for one in entry.stored if one.subject.endswith(".a"))
+
+    world.cluster.committed = see
+    world.cluster.faults.flow_lost = 1.0
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.02)
+    assert len(stored) == 1
+    world.cluster.purge(*PURGES["all"])
+    world.run(0.02)
+    world.cluster.faults.flow_lost = 0.0
+    for _, one in nodes.values():
+        one.may_miss = True
     world.run(5)
-    stored = [batch for batch in follower.batches if batch.groups[-1][-1].op.key == "a"]
-    assert len(stored) + len(follower.refused) >= 1
+    assert follower.refused[2].kind is RefusalKind.UNKNOWN
+    assert len(stored) == 1
     log.propose(Proposal(3, ((SET,),)))
     world.run()
     assert follower.batches[-1].number == 3
