@@ -480,7 +480,7 @@ def test_what_is_not_sent_yet_when_an_epoch_begins_is_refused(world: World) -> N
 
 
 def test_what_was_purged_before_it_was_delivered_is_unknown_and_not_stored_again(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes, _ = at_servers(world)
     log, follower = nodes["n1"]
@@ -499,6 +499,9 @@ def test_what_was_purged_before_it_was_delivered_is_unknown_and_not_stored_again
     world.cluster.faults.flow_lost = 0.0
     for _, one in nodes.values():
         one.may_miss = True
+    with monkeypatch.context() as patch:
+        patch.setattr(JetStreamLog, "_reload", lambda _: None)  # it takes long
+        world.run(2)
     world.run(5)
     assert follower.refused[2].kind is RefusalKind.UNKNOWN
     assert len(stored) == 1
