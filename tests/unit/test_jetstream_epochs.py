@@ -15,7 +15,7 @@ from dunena.persistence.jetstream.epochs import (
     mark_of,
 )
 from dunena.persistence.jetstream.naming import SubjectNames
-from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.jetstream.wire import LinkFault, Message
 
 NAMES = SubjectNames("show")
 NOW = 1_796_025_600_000  # 08:00
@@ -98,7 +98,7 @@ def test_a_node_stores_one_mark_whatever_the_clocks_say(epochs: Epochs) -> None:
     epochs.lose()
     epochs.begin_loading()
     assert epochs.needs_mark(MARK, NOW, CREATED, NOW)
-    epochs.take_stored()
+    epochs.take_answer(Message("", {}, b'{"stream":"KV_show","seq":9}'))
     early = EpochMark(9, MARK.time - 500)
     assert not epochs.needs_mark(early, NOW, CREATED, NOW)
     epochs.take_loaded(early, NOW, CREATED, NOW)
@@ -121,9 +121,9 @@ def test_who_cannot_store_a_mark_has_an_epoch_of_its_own(how: str) -> None:
     for _ in range(TRIES_MAX):
         if how == "unanswered":
             assert epochs.needs_mark(EpochMark(), 0, CREATED, NOW)
-            epochs.take_unanswered()
+            epochs.take_answer(LinkFault.TIMEOUT)
         elif how == "refused":
-            epochs.take_refused()
+            epochs.take_answer(refusal(10077))
     assert not epochs.needs_mark(EpochMark(), 0, CREATED, NOW)
     found = set()
     for _ in range(2):
@@ -131,6 +131,19 @@ def test_who_cannot_store_a_mark_has_an_epoch_of_its_own(how: str) -> None:
         assert epochs.is_own
         found.add(epochs.current)
     assert len(found | {epoch_of("KV_show", CREATED, EpochMark())}) == 3
+
+
+def refusal(number: int) -> Message:
+    error = {"code": 400, "err_code": number, "description": "no"}
+    return Message("", {}, json.dumps({"error": error}).encode())
+
+
+def test_who_comes_second_looks_what_the_first_one_has_stored(epochs: Epochs) -> None:
+    epochs.begin_loading()
+    for _ in range(TRIES_MAX + 1):
+        epochs.take_answer(refusal(10071))
+        assert epochs.needs_mark(EpochMark(), 0, CREATED, NOW)
+    assert not epochs.needs_mark(MARK, NOW, CREATED, NOW)
 
 
 def test_what_shows_for_a_moment_is_not_believed() -> None:

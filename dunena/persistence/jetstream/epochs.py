@@ -21,7 +21,13 @@ from typing import Final, NamedTuple
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.headers import milliseconds_of
 from dunena.persistence.jetstream.naming import SubjectNames
-from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.jetstream.stream_requests import (
+    WRONG_LAST_SEQUENCE,
+    WRONG_LAST_SEQUENCE_UNDER_WAY,
+    Stored,
+    read_stored,
+)
+from dunena.persistence.jetstream.wire import LinkFault, Message
 
 QUIET_MS: Final = 10 * 60 * 1000
 """How long nobody may have written for a starting node to believe that nodes ran all the time."""
@@ -129,17 +135,16 @@ class Epochs:
         data = json.dumps({"node": self._node}).encode()
         return Message(subject, {header.EXPECTED: str(mark.sequence)}, data)
 
-    def take_stored(self) -> None:
-        """Learn that a mark of this node was stored."""
-        self._has_marked = True
-
-    def take_unanswered(self) -> None:
-        """Learn that it is not known what has become of a mark."""
-        self._tries += 1
-
-    def take_refused(self) -> None:
-        """Learn that no mark can be stored at present."""
-        self._tries = TRIES_MAX
+    def take_answer(self, answer: Message | LinkFault) -> None:
+        """Learn what has become of a mark of this node that was needed."""
+        stored = answer if isinstance(answer, LinkFault) else read_stored(answer)
+        if isinstance(stored, Stored):
+            self._has_marked = True
+        elif isinstance(stored, LinkFault):
+            self._tries += 1
+        elif stored.number not in (WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE_UNDER_WAY):
+            self._tries = TRIES_MAX
+        # Else somebody was quicker.
 
     def take_loaded(self, mark: EpochMark, newest: int, created: str, now: int) -> None:
         """Learn that everything was loaded; the arguments are those of `needs_mark`."""

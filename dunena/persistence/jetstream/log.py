@@ -21,14 +21,7 @@ from dunena.persistence.jetstream.nodes import FloorClaim, NodeTable, marker_fie
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.records import TOMBSTONE_S, record_of
-from dunena.persistence.jetstream.stream_requests import (
-    WRONG_LAST_SEQUENCE,
-    WRONG_LAST_SEQUENCE_UNDER_WAY,
-    Stored,
-    StreamFacts,
-    StreamRequests,
-    read_stored,
-)
+from dunena.persistence.jetstream.stream_requests import StreamFacts, StreamRequests
 from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
 from dunena.persistence.log import (
@@ -260,13 +253,7 @@ class JetStreamLog:
 
     def take_marked(self, answer: Message | LinkFault) -> None:
         """Learn what has become of such a mark."""
-        stored = answer if isinstance(answer, LinkFault) else read_stored(answer)
-        if isinstance(stored, Stored):
-            self._epochs.take_stored()
-        elif isinstance(stored, LinkFault):
-            self._epochs.take_unanswered()
-        elif stored.number not in (WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE_UNDER_WAY):
-            self._epochs.take_refused()
+        self._epochs.take_answer(answer)
 
     def take_loaded(self, reading: StreamReading, facts: StreamFacts, position: int) -> None:
         """Take over everything up to a position."""
