@@ -64,7 +64,9 @@ def test_what_the_stream_must_have_is_all_that_does_not_end_and_what_has_not_end
     places.put(other, 2, freed_at=60_000)
     places.put(NAMES.clear, 3, freed_at=600_000)
     assert places.least(0) == 3
+    assert places.is_sure(KEY, 0)
     assert places.is_sure(other, 0)
+    assert not places.is_sure(NAMES.subject_of_key("", "never"), 0)
     assert places.least(60_000 - SURE_MS) == 2
     assert not places.is_sure(other, 60_000 - SURE_MS)
     places.put(other, 4)

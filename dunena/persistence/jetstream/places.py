@@ -54,7 +54,9 @@ class Places:
         return lasting + sum([count for step, count in self._steps.items() if step > sure])
 
     def is_sure(self, subject: str, now: int) -> bool:
-        """Whether a known message is one that the stream still has to have at Unix ms."""
+        """Whether a subject has a message that the stream still has to have at Unix ms."""
+        if subject not in self._places:
+            return False
         step = self._ends.get(subject)
         return step is None or step > (now + SURE_MS) // STEP_MS
 
