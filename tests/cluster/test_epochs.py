@@ -11,8 +11,9 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 
-from tests.cluster.node import Node, node_at
+from tests.cluster.node import LOOK_SECONDS, Node, node_at
 from tests.cluster.room import run
 from tests.support.nats_cluster import Cluster
 from tests.support.patience import patiently
@@ -25,11 +26,14 @@ QUIET_SECONDS = 8.0
 @asynccontextmanager
 async def admin_at(servers: Sequence[str]) -> AsyncIterator[Client]:
     """Somebody with all rights."""
+    before = asyncio.all_tasks()
     client = await nats.connect(list(servers))
+    tasks = asyncio.all_tasks() - before
     try:
         yield client
     finally:
-        await client.close()
+        await client.close()  # which does not wait for its tasks
+        await asyncio.wait(tasks, timeout=SECONDS_MAX)
 
 
 async def ask(admin: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +42,18 @@ async def ask(admin: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(answer.data)
     assert "error" not in found, found
     return found
+
+
+async def put(admin: Client, subject: str) -> None:
+    """Store a message as soon as somebody leads the stream."""
+    async with asyncio.timeout(SECONDS_MAX):
+        while True:
+            try:
+                await admin.request(subject, b"1", timeout=SECONDS_MAX)
+            except NoRespondersError:
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                return
 
 
 async def back_up(admin: Client, stream: str) -> tuple[dict[str, Any], list[bytes]]:
@@ -149,7 +165,7 @@ def test_a_restored_backup_is_another_epoch_with_what_it_had(
             before = two.epoch
             await restore(admin, f"KV_{bucket}", backup)
             for number in range(more):
-                await admin.request(f"$KV.{bucket}.=.k{number % 9}", b"1", timeout=SECONDS_MAX)
+                await put(admin, f"$KV.{bucket}.=.k{number % 9}")
             for node in (one, two):
                 await node.until(lambda node=node: node.epoch != before)
             await two.until(lambda: one.epoch == two.epoch and one.values == two.values)
