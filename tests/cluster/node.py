@@ -36,6 +36,7 @@ class Node:
         self.values: dict[str, tuple[int, bytes]] = {}
         self.thens: dict[str, bytes | None] = {}
         self.revision = 0
+        self.epoch = ""
         self.batches: list[LogBatch] = []
         self.told: list[tuple[str, bytes]] = []
         self.loads = 0
@@ -51,7 +52,7 @@ class Node:
             entry.key: (entry.revision, bytes(entry.value)) for entry in contents.entries
         }
         self.thens = {entry.key: entry.then for entry in contents.entries}
-        self.revision = contents.revision
+        self.revision, self.epoch = contents.revision, contents.epoch
         self._news.set()
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
@@ -114,6 +115,12 @@ class Node:
 
     async def set(self, key: str, value: bytes, **terms: Any) -> Result:
         return await self.propose((Op(OpKind.SET, "", key, value, **terms),))
+
+    async def remove(self, key: str) -> Result:
+        return await self.propose((Op(OpKind.REMOVE, "", key),))
+
+    async def clear(self) -> Result:
+        return await self.propose((Op(OpKind.CLEAR),))
 
     async def until(self, is_met: Callable[[], object]) -> None:
         """Wait until a condition is met; of some, such as a state, nothing is told."""

@@ -67,6 +67,33 @@ def test_two_servers_share_what_they_say_they_share(single: Cluster):
         assert (cache["changes"], cache["puts"], cache["revision"] > 2) == (1, 1, True)
 
 
+def test_after_a_purge_at_nats_servers_agree_and_watches_begin_anew(single: Cluster):
+    async def purge() -> None:
+        body = json.dumps({"filter": "$KV.purged.=.a"}).encode()
+        async with room_at(*single.urls) as room:
+            await room.connected()
+            answer = await room.ask("$JS.API.STREAM.PURGE.KV_purged", body)
+            assert isinstance(answer, Message)
+            assert json.loads(answer.data)["purged"] == 1
+
+    with node(single, "purged") as one, node(single, "purged") as other:
+        for key in "ab":
+            assert http(one, "PUT", f"/kv/{key}", body="1").status == 201
+        wait_for(lambda: ask(other, "/info")["entries"] == 2, lambda: other.log)
+        first = ask(other, "/watch?pattern=*&wait=5")
+        assert len(first["changes"]) == 2
+        run(purge())
+        for server in (one, other):
+            wait_for(lambda at=server: ask(at, "/info")["epoch"] != first["epoch"], lambda: one.log)
+            found = ask(server, f"/watch?pattern=*&wait=5&since={first['epoch']}-{first['rev']}")
+            assert found["reset"] is True
+            assert [change["key"] for change in found["changes"]] == ["b"]
+            assert http(server, "GET", "/kv/a").status == 404
+            assert ask(server, "/stats")["store"]["loads"] >= 2
+        assert ask(one, "/info")["epoch"] == ask(other, "/info")["epoch"]
+        assert "The stream KV_purged has lost messages" in one.log + other.log
+
+
 def test_a_server_whose_store_is_gone_says_so_and_answers_reads(nats_server: Path, tmp_path: Path):
     with Cluster(nats_server, tmp_path) as cluster, node(cluster, "gone") as server:
         wait_until_ready(server)

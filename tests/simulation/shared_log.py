@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from random import Random
 
+from dunena.persistence.jetstream.epochs import EpochMark, epoch_of
+from dunena.persistence.jetstream.headers import milliseconds_of
 from dunena.persistence.jetstream.log import JetStreamLog
 from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import Message
@@ -42,12 +43,15 @@ from tests.simulation.simulated_stream import (
 from tests.simulation.spec_model import BrokenPromiseError
 
 BUCKET = "b"
+MARK = f"$KV.{BUCKET}.=epoch"
 PROBE = f"$KV.{BUCKET}.=note-probe"
 """What a node tries to store while the stream is full."""
 NODES = 3
 TROUBLE_S = 10.0
 TIMEOUT_S = 4.0
 RECOVERY_S = 40.0
+NOTICED_S = 12.0
+"""Until nodes have noticed that messages were taken out of the stream, if they notice at all."""
 SKEW_S = 0.2
 
 Name = tuple[str, str, str]
@@ -78,6 +82,17 @@ class State:
         self.changed: dict[Name, int] = {}
         self.revision = 0
 
+    def copy(self) -> "State":
+        state = State()
+        state.values, state.changed = dict(self.values), dict(self.changed)
+        state.revision = self.revision
+        return state
+
+    def drop(self, revisions: set[int]) -> None:
+        """Forget what was changed at some revisions."""
+        self.values = {n: value for n, value in self.values.items() if value[1] not in revisions}
+        self.changed = {n: at for n, at in self.changed.items() if at not in revisions}
+
     def make(self, record: Record) -> None:
         op = record.op
         name = name_of(op)
@@ -105,12 +120,20 @@ class Committed:
 
 
 class Truth:
-    """What one stream has stored, in its order; whoever asks for a state gets it by playing it."""
+    """What one stream has stored, in its order; whoever asks for a state gets it by playing it.
 
-    def __init__(self) -> None:
+    It begins with a state. ``is_damaged``: somebody took messages out of the stream, so there is
+    no truth until another epoch begins. ``lost`` are those that have not ended by themselves, and
+    that nothing has replaced since, subject -> sequence.
+    """
+
+    def __init__(self, base: State) -> None:
         self.batches: list[Committed] = []
         self._with_changes: list[Committed] = []
-        self.state = State()
+        self._base = base.copy()
+        self.state = base.copy()
+        self.is_damaged = False
+        self.lost: dict[str, int] = {}
 
     def add(self, batch: Committed) -> None:
         self.batches.append(batch)
@@ -121,8 +144,15 @@ class Truth:
                 self.state.make(record)
         self.state.revision = batch.revision
 
+    def replace(self, subjects: list[str]) -> None:
+        """Learn of newer messages of subjects."""
+        if f"$KV.{BUCKET}.=clear" in subjects:
+            self.lost = {subject: at for subject, at in self.lost.items() if subject.count(".") < 3}
+        for subject in subjects:
+            self.lost.pop(subject, None)
+
     def state_at(self, revision: int) -> State:
-        state = State()
+        state = self._base.copy()
         for batch in self.batches:
             if batch.revision <= revision:
                 for group in batch.groups:
@@ -176,9 +206,18 @@ class Member:
             self._apply(own)
         self.is_before_repair = False
         history.figures["loads"] += 1
-        self.epoch = contents.epoch
-        promise(contents.epoch in history.truths, "an epoch of no stream")
-        truth = self.truth = history.truths[contents.epoch]
+        before, self.epoch = self.epoch, contents.epoch
+        truth = self.truth = history.truth_of(self)
+        if truth.is_damaged:
+            history.figures["damaged loads"] += 1
+            self.state = State()
+            self.state.changed = dict(truth.state.changed)
+            self._put(contents)
+            self.state.revision = contents.revision
+            self._go_on()
+            return
+        is_later = contents.revision >= self.state.revision
+        promise(before != self.epoch or is_later, "revisions of an epoch went back")
         promise(truth.is_boundary(contents.revision), "half of a batch was loaded")
         wanted = truth.state_at(contents.revision)
         self.state = State()
@@ -211,6 +250,9 @@ class Member:
         is_own = batch.number is not None
         if is_own:
             self._take_own(batch)
+        if truth.is_damaged:
+            self._make_all(batch)
+            return
         promise(batch.revision > self.state.revision, "a batch came twice, or too late")
         if not batch.groups:
             following = truth.following(self.state.revision)
@@ -244,6 +286,11 @@ class Member:
             following.node != self.name or is_own or following.number not in history.waiting(self),
             "an own batch came as another node's",
         )
+        is_before = self.is_before_repair
+        self._make_all(batch)
+        self.is_before_repair = is_before
+
+    def _make_all(self, batch: LogBatch) -> None:
         for group in batch.groups:
             for record in group:
                 self.state.make(record)
@@ -260,6 +307,13 @@ class Member:
         self.is_before_repair = False
         self.history.figures["repairs"] += 1
         promise(entries.epoch == self.epoch, "a repair of another stream")
+        if truth.is_damaged:
+            for record in removed:
+                self.state.make(record)
+            self._put(entries)
+            self.state.revision = entries.revision
+            self._go_on()
+            return
         promise(entries.revision >= self.state.revision, "a repair of what is known")
         promise(truth.is_boundary(entries.revision), "half of a batch was repaired")
         for record in removed:
@@ -301,7 +355,8 @@ class Member:
                 if self.state.changed.get(name_of(op), 0) != self.known[name_of(op)]
                 or self.state.changed.get(CLEARED, 0) != self.known[CLEARED]
             ]
-            promise(changed, "a conflict with nothing that was delivered")
+            is_damaged = self.truth is not None and self.truth.is_damaged
+            promise(changed or is_damaged, "a conflict with nothing that was delivered")
         self._go_on()
 
     def _see_sent(self, message: Message) -> None:
@@ -328,7 +383,9 @@ class Member:
 
     def _put(self, contents: Contents) -> None:
         for entry in contents.entries:
-            self.state.values["key", entry.ns, entry.key] = value_of(entry)
+            name = ("key", entry.ns, entry.key)
+            self.state.values[name] = value_of(entry)
+            self.state.changed[name] = entry.revision
         for name, record in contents.notes.items():
             promise(record.op.key == name, "a note of another name")
             self.state.make(record)
@@ -367,11 +424,15 @@ class Member:
         proposal = self.under_way
         promise(proposal is not None and proposal.number == batch.number, "an outcome of nothing")
         self.under_way = None
-        stored = self.history.stored.get((self.name, batch.number))
+        history = self.history
+        key = (self.name, batch.number)
+        stored = history.stored.get(key) or history.restored.get(key)
         promise(stored is not None, "acknowledged and not stored")
         assert stored is not None
-        promise(stored.revision == batch.revision, "acknowledged with another revision")
-        self.history.figures["acknowledged"] += 1
+        is_damaged = self.truth is not None and self.truth.is_damaged
+        is_right = stored.revision == batch.revision or is_damaged
+        promise(is_right, "acknowledged with another revision")
+        history.figures["acknowledged"] += 1
 
     # --- what it does ---
 
@@ -413,8 +474,13 @@ class SharedLogHistory:
         self.cluster.made = self.truth
         self.figures: Counter[str] = Counter()
         self.truths: dict[str, Truth] = {}
+        self._created = ""
+        self._of_stream: list[Truth] = []  # of the present one
+        self._present: Truth | None = None
         self.proposals: dict[tuple[str, int], tuple[Proposal, dict[Name, int]]] = {}
         self.stored: dict[tuple[str, int | None], Committed] = {}
+        self.restored: dict[tuple[str, int | None], Committed] = {}
+        """What was stored, and is no longer as the stream is as it was before."""
         self.never: set[tuple[str, int]] = set()
         self.foreign: dict[str, Op | None] = {}
         self.made = 0
@@ -425,6 +491,8 @@ class SharedLogHistory:
     def _see(self, entry: StoredEntry) -> None:
         """Check what is stored when it is, with what each node knew when it proposed it."""
         truth = self.truth()
+        if entry.purge is not None and entry.purge.is_foreign:
+            self._damage(entry.removed)
         if not entry.stored:
             return
         node, number = "", None
@@ -439,15 +507,7 @@ class SharedLogHistory:
         batch.revision = entry.stored[-1].sequence
         groups: tuple[OpGroup, ...] = ()
         if number is not None:
-            promise((node, number) not in self.stored, f"stored twice: {number} of {node}")
-            promise((node, number) not in self.never, f"stored after all: {number} of {node}")
-            self.stored[node, number] = batch
-            proposal, known = self.proposals[node, number]
-            groups = proposal.groups
-            for group in groups:
-                for op in group:
-                    if op.is_conditional:
-                        self._check_condition(truth, op, known)
+            groups = self._proposed(truth, batch, number)
         elif ops:
             groups = self._unproposed(ops[0])
         promise(len(ops) == sum(map(len, groups)) or number is None, "half of a batch is stored")
@@ -461,10 +521,35 @@ class SharedLogHistory:
                 records.append(Record(replace(op, is_conditional=False), revision, ends_at))
                 revision += 1
             batch.groups.append(tuple(records))
-        truth.add(batch)
+        for known in self._of_stream:
+            known.add(batch)
+            known.replace([stored.subject for stored in entry.stored])
+
+    def _proposed(self, truth: Truth, batch: Committed, number: int) -> tuple[OpGroup, ...]:
+        """What a node has proposed that is stored now."""
+        node = batch.node
+        promise((node, number) not in self.stored, f"stored twice: {number} of {node}")
+        promise((node, number) not in self.never, f"stored after all: {number} of {node}")
+        self.stored[node, number] = batch
+        proposal, known = self.proposals[node, number]
+        for group in proposal.groups:
+            for op in group:
+                if op.is_conditional:
+                    self._check_condition(truth, op, known)
+        return proposal.groups
+
+    def _damage(self, removed: list[Stored]) -> None:
+        self.figures["purged"] += bool(removed)
+        for truth in self._of_stream:
+            truth.is_damaged |= bool(removed)
+            truth.state.drop({stored.sequence for stored in removed})
+            truth.lost |= {s.subject: s.sequence for s in removed if s.frees_at_s is None}
 
     def _unproposed(self, stored: Stored) -> tuple[OpGroup, ...]:
         """What a message says that no node has proposed."""
+        if stored.subject == MARK:
+            self.figures["epochs"] += 1
+            return ()
         if stored.subject == PROBE:
             return ((Op(OpKind.NOTE, key="probe"),),)
         op_of = self.foreign[stored.headers["Foreign"]]
@@ -473,14 +558,56 @@ class SharedLogHistory:
     def _check_condition(self, truth: Truth, op: Op, known: dict[Name, int]) -> None:
         name = name_of(op)
         changed = truth.state.changed
+        if truth.is_damaged:
+            return
         promise(changed.get(name, 0) <= known[name], f"{name} was changed meanwhile")
         if name[0] == "key":
             promise(changed.get(CLEARED, 0) <= known[CLEARED], "there was a CLEAR meanwhile")
 
     def truth(self) -> Truth:
-        """Of the present stream, by its name."""
-        epoch = sha256(f"{self.cluster.stream}\n{self.cluster.created}".encode()).hexdigest()[:16]
-        return self.truths.setdefault(epoch, Truth())
+        """Of the present epoch of the present stream, which may begin now."""
+        created, messages = self.cluster.created, self.cluster.messages
+        if self._created != created:
+            self._created = created
+            self._of_stream.clear()
+            self._present = None
+        found = [stored for stored in messages.values() if stored.subject == MARK]
+        mark = EpochMark()
+        if found:
+            (stored,) = found
+            mark = EpochMark(stored.sequence, milliseconds_of(stored.timestamp), stored.data)
+        epoch = epoch_of(self.cluster.stream, created, mark)
+        if epoch not in self.truths:
+            base = State()
+            if self._present is not None:
+                base = self._present.state.copy()
+                base.drop({*base.changed.values()} - messages.keys())
+            self.truths[epoch] = Truth(base)
+            self._of_stream.append(self.truths[epoch])
+        self._present = self.truths[epoch]
+        return self._present
+
+    def truth_of(self, member: Member) -> Truth:
+        """Of what a node has loaded, perhaps in an epoch of its own."""
+        epochs = member.log._epochs
+        promise((epochs.current == member.epoch), "another epoch than it knows")
+        if not epochs.is_own:
+            promise(member.epoch in self.truths, "an epoch of no stream")
+            return self.truths[member.epoch]
+        self.figures["own epochs"] += 1
+        promise(member.epoch not in self.truths, "an own epoch that others have")
+        return self.truths[epoch_of(self.cluster.stream, epochs.created, epochs.loaded)]
+
+    def restore(self, last_sequence: int, state: State) -> None:
+        """Learn that the stream is again as it was."""
+        self.figures["restored"] += 1
+        for truth in self._of_stream:
+            truth.is_damaged = True
+            truth.lost["all"] = last_sequence
+        self.truth().state = state.copy()
+        gone = [key for key, batch in self.stored.items() if batch.revision > last_sequence]
+        for key in gone:
+            self.restored[key] = self.stored.pop(key)
 
     def waiting(self, member: Member) -> set[int | None]:
         return set() if member.under_way is None else {member.under_way.number}
@@ -504,6 +631,9 @@ class SharedLogHistory:
             self._act()
             self._run(random.expovariate(1 / pace_s))
         self._end_faults()
+        if random.random() < 0.15:
+            purge_stream(self)  # when nothing is written that would replace it
+            self._run(0.1)
         self._recover()
         self._compare_all()
 
@@ -625,6 +755,8 @@ class SharedLogHistory:
     # --- the end ---
 
     def _recover(self) -> None:
+        if self.truth().is_damaged:
+            self._run(NOTICED_S)
         end_s = self.time.now_s + RECOVERY_S
         while self.time.now_s < end_s:
             self._run(1.0)
@@ -656,6 +788,8 @@ class SharedLogHistory:
         names = sorted(member.name for member in self.members if not member.is_reader)
         for member in self.members:
             promise(member.truth is truth, f"{member.name} follows another stream")
+            promise(not truth.lost, f"nobody noticed a loss: {truth.lost}")
+            promise(member.epoch == self.members[0].epoch, f"{member.name} is in another epoch")
             member._compare(truth.state, "left")
             member.check_clock()
             right = int((EPOCH_S + self.time.now_s) * 1000)
@@ -712,6 +846,55 @@ def remake_stream(history: SharedLogHistory) -> None:
     )
 
 
+def purge_stream(history: SharedLogHistory) -> None:
+    """Somebody removes messages: all, the older ones, or those of one subject."""
+    cluster, random = history.cluster, history.random
+    if cluster.config is None or not cluster.messages:
+        return
+    subject = random.choice([stored.subject for stored in cluster.messages.values()])
+    older = random.randint(1, cluster.last_sequence + 1)
+    cluster.purge(
+        *random.choice(
+            [
+                (cluster.last_sequence + 1, lambda _: True),
+                (older, lambda _: True),
+                (older, lambda found: found.count(".") > 2),
+                (cluster.last_sequence + 1, lambda found: found == subject),
+            ]
+        )
+    )
+
+
+def restore_stream(history: SharedLogHistory) -> None:
+    """Somebody puts an older copy in the place of the stream."""
+    cluster, random = history.cluster, history.random
+    if cluster.config is None or cluster.leader is None:
+        return
+    backup = cluster.back_up()
+    state = history.truth().state.copy()
+
+    def restore() -> None:
+        if cluster.config is None and history.time.now_s < TROUBLE_S:
+            cluster.restore(backup)
+            history.restore(backup.last_sequence, state)
+
+    def delete() -> None:
+        is_same = cluster.created == backup.created
+        has_grown = cluster.last_sequence > backup.last_sequence  # else there is nothing to lose
+        if not is_same or not has_grown or history.time.now_s > TROUBLE_S:
+            return
+        cluster.delete()
+        history.time.at(history.time.now_s + random.choice((0.01, 0.9)), restore)
+
+    history.time.at(history.time.now_s + random.choice((0.3, 1.0, 4.0)), delete)
+
+
+def begin_epoch(history: SharedLogHistory) -> None:
+    """Somebody stores a mark by hand."""
+    if history.cluster.config is not None and history.cluster.leader is not None:
+        history.cluster.receive(Message(MARK, {}, b"by hand"), None)
+
+
 def fill_stream(history: SharedLogHistory) -> None:
     history.cluster.is_full = True
 
@@ -723,7 +906,7 @@ def fill_stream(history: SharedLogHistory) -> None:
 
 TROUBLES: list[Callable[[SharedLogHistory], None]] = [
     lose_leader, lose_leader, lose_quorum, cut_link, stop_process, hold_link, hold_link,
-    restart_node, remake_stream, fill_stream,
+    restart_node, remake_stream, fill_stream, purge_stream, restore_stream, begin_epoch,
 ]  # fmt: skip
 
 

@@ -119,14 +119,33 @@ class Stored:
     frees_at_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """The removal of messages ``below`` a sequence, of subjects that match."""
+
+    below: int
+    matches: Callable[[str], bool]
+    is_foreign: bool = False
+
+
 @dataclass(slots=True)
 class Entry:
-    """What the servers agree on as a whole: messages to store, or a purge."""
+    """What the servers agree on as a whole: messages to store, or a purge, and what it removed."""
 
     messages: list[Message]
     reply: Callable[[dict[str, Any]], None] | None = None
     stored: list[Stored] = field(default_factory=list)
-    purge_below: int = 0
+    purge: Purge | None = None
+    removed: list[Stored] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy of a stream."""
+
+    created: str
+    made: list["Stored | Purge"]
+    last_sequence: int
 
 
 class Replica:
@@ -139,18 +158,13 @@ class Replica:
         self.position = 0
         self.is_lagging = False
 
-    def apply(self, made: list[Stored | int], upto: int, now_s: float) -> None:
-        """Do what was agreed on: store a message, or purge keys below a sequence."""
+    def apply(self, made: list[Stored | Purge], upto: int, now_s: float) -> None:
+        """Do what was agreed on: store a message, or purge."""
         while self.applied < upto:
             stored = made[self.applied]
             self.applied += 1
-            if isinstance(stored, int):
-                doomed = [
-                    found
-                    for found in self.messages.values()
-                    if found.sequence < stored and found.subject.count(".") > 2
-                ]
-                for found in doomed:
+            if isinstance(stored, Purge):
+                for found in self.matching(stored):
                     self.remove(found)
                 continue
             self.position = stored.sequence
@@ -160,6 +174,13 @@ class Replica:
             if stored.frees_at_s is None or stored.frees_at_s > now_s:
                 self.messages[stored.sequence] = stored
                 self.last[stored.subject] = stored.sequence
+
+    def matching(self, purge: Purge) -> list[Stored]:
+        return [
+            found
+            for found in self.messages.values()
+            if found.sequence < purge.below and purge.matches(found.subject)
+        ]
 
     def remove(self, stored: Stored) -> None:
         if self.messages.pop(stored.sequence, None) is not None:
@@ -206,7 +227,7 @@ class SimulatedCluster:
         self._forget()
 
     def _forget(self) -> None:
-        self.made_entries: list[Stored | int] = []
+        self.made_entries: list[Stored | Purge] = []
         self.pending: list[Entry] = []
         self.open_batches: dict[str, list[Message]] = {}
         self.replicas = [Replica() for _ in range(SERVERS)]
@@ -230,6 +251,30 @@ class SimulatedCluster:
     def make_anew(self) -> None:
         if self.config is None:
             self.create(self._config_before)
+
+    def purge(self, below: int, matches: Callable[[str], bool]) -> None:
+        """Somebody removes messages, of which no node is told."""
+        if self.leader is not None:
+            self._propose(Entry([], purge=Purge(below, matches, is_foreign=True)))
+
+    def back_up(self) -> Backup:
+        assert self.config is not None
+        return Backup(self.created, list(self.made_entries), self.last_sequence)
+
+    def restore(self, backup: Backup) -> None:
+        """Put a copy in the place of a stream that was deleted."""
+        assert self.config is None
+        self.config = self._config_before
+        self.created = backup.created
+        self.made_entries = list(backup.made)
+        self.last_sequence = backup.last_sequence
+        for replica in self.replicas:
+            replica.apply(self.made_entries, len(self.made_entries), self.time.now_s)
+
+    @property
+    def messages(self) -> dict[int, Stored]:
+        """What the stream has, by sequence."""
+        return max(self.replicas, key=lambda replica: replica.applied).messages
 
     def lose_leader(self, seconds: float) -> None:
         """What was proposed and not agreed on is kept, or lost from some entry on."""
@@ -334,9 +379,11 @@ class SimulatedCluster:
                 error = {"code": 404, "err_code": 10037, "description": "no message found"}
                 answer({"error": error})
             else:
-                answer({"message": {"seq": found.sequence, "subject": found.subject}})
+                fields = {"seq": found.sequence, "subject": found.subject, "time": found.timestamp}
+                answer({"message": fields})
         elif ".PURGE." in subject:
-            self._propose(Entry([], answer, purge_below=body["seq"]))
+            purge = Purge(body["seq"], lambda subject: subject.count(".") > 2)
+            self._propose(Entry([], answer, purge=purge))
         else:
             silent_s = 0.1 if self.has_quorum else self.time.now_s - self.quorum_lost_s
             silence_ns = int(silent_s * 1e9)
@@ -348,7 +395,12 @@ class SimulatedCluster:
                         "replicas": [{"active": silence_ns}] * (SERVERS - 1),
                     },
                     "created": self.created,
-                    "state": {"last_seq": leader.position, "last_ts": self._now_text()},
+                    "state": {
+                        "messages": len(leader.messages),
+                        "first_seq": min(leader.messages, default=leader.position + 1),
+                        "last_seq": leader.position,
+                        "last_ts": self._now_text(),
+                    },
                     "ts": self._now_text(),
                 }
             )
@@ -433,8 +485,9 @@ class SimulatedCluster:
                 self.time.at(frees_at_s, partial(self._free, stored))
         before = len(self.made_entries)
         self.made_entries += entry.stored
-        if entry.purge_below:
-            self.made_entries.append(entry.purge_below)
+        if entry.purge is not None:
+            entry.removed = self.replicas[self.leader].matching(entry.purge)
+            self.made_entries.append(entry.purge)
         count = len(self.made_entries)
         for number, replica in enumerate(self.replicas):
             if number == self.leader:

@@ -21,16 +21,20 @@ from dunena.persistence.jetstream import (
     leader,
     loading,
     log,
+    losses,
+    places,
     proposals,
     records,
 )
 from dunena.persistence.jetstream.attempts import CurrentProposal, ProposalDraft
 from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.clock import LogClock
+from dunena.persistence.jetstream.epochs import Epochs
 from dunena.persistence.jetstream.floor import Floor
 from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.log import JetStreamLog
+from dunena.persistence.jetstream.losses import LossDetector
 from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.settling import Settled, Settling
 from dunena.persistence.jetstream.wire import Message
@@ -55,6 +59,8 @@ def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (loading, delivery):
         monkeypatch.setattr(module, "TOMBSTONES_MS", 24_000)
         monkeypatch.setattr(module, "FREED_LATER_MS", 18_000)
+    monkeypatch.setattr(places, "STEP_MS", 1000)
+    monkeypatch.setattr(places, "SURE_MS", 1000)
     monkeypatch.setattr(floor, "KNOWN_MS", 12_000)
     monkeypatch.setattr(floor, "STEP_MS", 1000)
     monkeypatch.setattr(loading, "CLAIM_MS", 3000)
@@ -76,6 +82,8 @@ def test_histories_meet_everything() -> None:
         assert figures[kind] >= 10, (kind, figures)
     for kind in ("low floors", "loaded removals"):
         assert figures[kind] >= 10, (kind, figures)
+    for kind in ("purged", "restored", "begin_epoch"):
+        assert figures[kind] >= 5, (kind, figures)
     assert figures["acknowledged"] >= 1000
 
 
@@ -222,6 +230,27 @@ def forget_ended_notes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(records, "NOTE_FREED_S", 1)
 
 
+def overlook_purges(patch: pytest.MonkeyPatch) -> None:
+    """Lets nodes notice only what takes their markers along."""
+    patch.setattr(losses, "is_possible", lambda *_: True)
+    patch.setattr(log, "is_possible", lambda *_: True)
+    patch.setattr(LossDetector, "ask_for_mark", lambda *_: None)
+
+
+def overlook_other_copies(patch: pytest.MonkeyPatch) -> None:
+    """Loads what was restored, and goes on with the same epoch."""
+    patch.setattr(Epochs, "lose", lambda _: True)
+
+
+def load_what_replicas_still_have(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(log, "is_possible", lambda *_: True)
+
+
+def follow_no_mark(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(JetStreamLog, "_take_mark", lambda *_: None)
+    patch.setattr(LossDetector, "ask_for_mark", lambda *_: None)
+
+
 def never_load_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leader, "AWAY_MS_MAX", 10**9)
 
@@ -289,6 +318,10 @@ SABOTAGES: list[tuple[Sabotage, int]] = [
     (take_any_stream_for_the_same, 102),
     (forget_removed_keys, 21),
     (forget_ended_notes, 124),
+    (overlook_purges, 19),
+    (overlook_other_copies, 1),
+    (load_what_replicas_still_have, 6),
+    (follow_no_mark, 2),
     (never_load_anew, 83),
     (forget_how_old_removals_are, 104),
     (load_what_was_cleared, 4),

@@ -144,6 +144,16 @@ class NatsServer:
         assert self._process is None
         shutil.rmtree(self._folder / "store")
 
+    def save(self) -> None:
+        """Copy all streams of a server that does not run; `put_back` puts that in their place."""
+        assert self._process is None
+        shutil.copytree(self._folder / "store", self._folder / "saved")
+
+    def put_back(self) -> None:
+        """Have the streams that were saved, in place of the present ones."""
+        self.forget()
+        (self._folder / "saved").rename(self._folder / "store")
+
     @property
     def is_running(self) -> bool:
         return self._process is not None

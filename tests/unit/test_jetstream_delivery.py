@@ -63,7 +63,7 @@ tokens = st.sampled_from(
      "=clear", "=7F", "a" * 513, "ü", "=ED=A0=80"]
 )  # fmt: skip
 subjects = st.one_of(
-    st.sampled_from(["=.a", "=.b", "=clear", "=note-n", "=node-n1", "=node-me"]),
+    st.sampled_from(["=.a", "=.b", "=clear", "=epoch", "=note-n", "=node-n1", "=node-me"]),
     st.lists(tokens, min_size=1, max_size=3).map(".".join),
 )
 
@@ -109,6 +109,7 @@ def follow(messages: list[Message]) -> tuple[dict[Any, Any], dict[str, Any]]:
         LogClock(),
         Floor(),
         lambda _sequence, _number: None,
+        lambda _mark: None,
     )
     entries: dict[Any, Any] = {}
     notes: dict[str, Any] = {}

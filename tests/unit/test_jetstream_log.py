@@ -1,7 +1,7 @@
 """The log of a node, at simulated servers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
 
@@ -24,6 +24,7 @@ from dunena.persistence.log import (
 )
 from dunena.server.status.store_report import UNANSWERED_MS_MAX
 from tests.simulation.simulated_stream import (
+    Entry,
     Faults,
     NodeTime,
     Process,
@@ -45,6 +46,7 @@ class Follower:
         self.refused: dict[int, Refusal] = {}
         self.heard: list[tuple[str, bytes]] = []
         self.states = 0
+        self.may_miss = False
 
     def load(self, contents: Contents, own: LogBatch | None = None) -> None:
         self.loaded.append(contents)
@@ -56,7 +58,7 @@ class Follower:
     def repair(
         self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
     ) -> None:
-        raise AssertionError("nothing was lost")
+        assert self.may_miss, "nothing was lost"
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         self.refused[number] = refusal
@@ -102,7 +104,7 @@ def test_a_node_makes_the_stream_and_is_ready(world: World) -> None:
     assert status.is_writable
     assert status.is_connected
     (contents,) = follower.loaded
-    assert (contents.revision, contents.entries, contents.notes) == (0, [], {})
+    assert (contents.revision, contents.entries, contents.notes) == (1, [], {})  # its mark
     assert world.cluster.config is not None
     assert follower.states >= 1
 
@@ -529,6 +531,201 @@ def test_a_node_that_loads_knows_of_all_removals_though_the_log_is_quiet(world: 
         ("c", OpKind.REMOVE),
         ("d", OpKind.EXPIRE),
     ]
+
+
+def at_servers(world: World) -> tuple[dict[str, tuple[JetStreamLog, Follower]], str]:
+    """Two writers and a reader, some seconds after both have stored a value; and their epoch."""
+    nodes = {name: world.start(name, is_reader=name == "r1") for name in ("n1", "n2", "r1")}
+    world.run(5)
+    for name in ("n1", "n2"):
+        nodes[name][0].propose(Proposal(1, ((Op(OpKind.SET, "", name, b"1"),),)))
+    world.run(2)
+    (epoch,) = {follower.loaded[-1].epoch for _, follower in nodes.values()}
+    return nodes, epoch
+
+
+PURGES: dict[str, tuple[int, Callable[[str], bool]]] = {
+    "all": (10**9, lambda _: True),
+    "what is old": (5, lambda _: True),
+    "a key": (10**9, lambda subject: subject.endswith(".n1")),
+    "the mark": (10**9, lambda subject: subject.endswith("=epoch")),
+    "the markers": (10**9, lambda subject: "=node-" in subject),
+}
+
+
+@pytest.mark.parametrize("purge", PURGES)
+def test_after_a_purge_all_nodes_load_what_is_left_in_another_epoch(
+    world: World, purge: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes, epoch = at_servers(world)
+    world.cluster.purge(*PURGES[purge])
+    world.run(10)
+    _, late = world.start("n3")
+    world.run(2)
+    found = [follower.loaded[-1] for _, follower in nodes.values()]
+    keys = {tuple(sorted(entry.key for entry in contents.entries)) for contents in found}
+    assert keys == {tuple(sorted(entry.key for entry in late.loaded[-1].entries))}
+    (after,) = {contents.epoch for contents in found}
+    assert after == late.loaded[-1].epoch != epoch
+    assert any("KV_show has lost" in text for text in caplog.messages)
+    loads = [len(follower.loaded) for _, follower in nodes.values()]
+    world.run(100)
+    assert [len(follower.loaded) for _, follower in nodes.values()] == loads, "it is over"
+
+
+@pytest.mark.parametrize("seconds", [0.01, 4.0])
+@pytest.mark.parametrize("more", [0, 40])
+def test_after_a_restore_all_nodes_load_what_was_saved_in_another_epoch(
+    world: World, seconds: float, more: int
+) -> None:
+    nodes, epoch = at_servers(world)
+    backup = world.cluster.back_up()
+    log, _ = nodes["n1"]
+    for number in range(2, 8):
+        log.propose(Proposal(number, ((Op(OpKind.SET, "", "lost", b"1"),),)))
+        world.run(0.1)
+    world.cluster.delete()
+    world.run(seconds)
+    world.cluster.restore(backup)
+    for number in range(more):  # it is soon as long as it was
+        subject = f"$KV.show.=.k{number}"
+        world.cluster.receive(Message(subject, {}, b"1"), None)
+    world.run(15)
+    found = [follower.loaded[-1] for _, follower in nodes.values()]
+    (after,) = {contents.epoch for contents in found}
+    assert after != epoch
+    keys = {tuple(sorted(entry.key for entry in contents.entries)) for contents in found}
+    assert len(keys) == 1
+    assert "lost" not in keys.pop()
+    log.propose(Proposal(8, ((SET,),)))
+    world.run()
+    assert nodes["n2"][1].batches[-1].groups[-1][-1].op.key == "a"
+
+
+def test_a_reader_that_was_cut_off_notices_a_restore_that_has_grown_since(world: World) -> None:
+    nodes, epoch = at_servers(world)
+    link = world.cluster.links[-1]  # the reader's
+    backup = world.cluster.back_up()
+    world.run(10)
+    link.cut(60)
+    nodes["r1"][1].may_miss = True
+    world.cluster.delete()
+    world.cluster.restore(backup)
+    world.run(70)
+    (after,) = {follower.loaded[-1].epoch for _, follower in nodes.values()}
+    assert after != epoch
+
+
+def test_a_restore_that_no_node_saw_is_noticed_by_the_first_one(world: World) -> None:
+    nodes, epoch = at_servers(world)
+    backup = world.cluster.back_up()
+    for log, _ in nodes.values():
+        asyncio.run(log.close())
+    world.run(601)
+    world.cluster.delete()
+    world.cluster.restore(backup)
+    (_, first), (_, second) = world.start("n4"), world.start("n5")
+    world.run(2)
+    (after,) = {follower.loaded[-1].epoch for follower in (first, second)}
+    assert after != epoch
+    assert len(first.loaded) == 1
+
+
+def test_a_short_stop_of_all_nodes_begins_no_epoch(world: World) -> None:
+    nodes, epoch = at_servers(world)
+    for log, _ in nodes.values():
+        asyncio.run(log.close())
+    world.run(300)
+    _, follower = world.start("n4")
+    world.run(2)
+    assert [contents.epoch for contents in follower.loaded] == [epoch]
+
+
+def test_an_epoch_that_begins_by_hand_is_loaded_by_all(world: World) -> None:
+    nodes, epoch = at_servers(world)
+    world.cluster.receive(Message("$KV.show.=epoch", {}, b"restored"), None)
+    world.run()
+    (after,) = {follower.loaded[-1].epoch for _, follower in nodes.values()}
+    assert after != epoch
+
+
+def test_what_is_not_sent_yet_when_an_epoch_begins_is_refused(world: World) -> None:
+    nodes, _ = at_servers(world)
+    log, follower = nodes["n1"]
+    world.cluster.faults.part_lost = 1.0  # so a batch is never complete
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.3)
+    world.cluster.receive(Message("$KV.show.=epoch", {}, b"restored"), None)
+    world.run(0.3)
+    world.cluster.faults.part_lost = 0.0
+    world.run()
+    assert follower.refused[2].kind is RefusalKind.UNAVAILABLE
+    log.propose(Proposal(3, ((SET,),)))
+    world.run()
+    assert [batch.number for batch in follower.batches if batch.number] == [1, 3]
+
+
+def test_what_was_purged_before_it_was_delivered_is_unknown_and_not_stored_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes, _ = at_servers(world)
+    log, follower = nodes["n1"]
+    stored = []
+
+    def see(entry: Entry) -> None:
+        stored.extend(one for one in entry.stored if one.subject.endswith(".a"))
+
+    world.cluster.committed = see
+    world.cluster.faults.flow_lost = 1.0
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.02)
+    assert len(stored) == 1
+    world.cluster.purge(*PURGES["all"])
+    world.run(0.02)
+    world.cluster.faults.flow_lost = 0.0
+    for _, one in nodes.values():
+        one.may_miss = True
+    with monkeypatch.context() as patch:
+        patch.setattr(JetStreamLog, "_reload", lambda _: None)  # it takes long
+        world.run(2)
+    world.run(5)
+    assert follower.refused[2].kind is RefusalKind.UNKNOWN
+    assert len(stored) == 1
+    log.propose(Proposal(3, ((SET,),)))
+    world.run()
+    assert follower.batches[-1].number == 3
+
+
+def test_a_node_that_cannot_begin_an_epoch_is_alone_in_its_own_until_it_can(world: World) -> None:
+    nodes, epoch = at_servers(world)
+    world.cluster.is_full = True
+    world.cluster.purge(*PURGES["all"])
+    world.run(10)
+    found = {follower.loaded[-1].epoch for _, follower in nodes.values()}
+    assert len(found | {epoch}) == 4
+    world.cluster.is_full = False
+    world.run(7)
+    (after,) = {follower.loaded[-1].epoch for _, follower in nodes.values()}
+    assert after not in found
+
+
+def test_nothing_is_taken_for_a_loss_that_is_none(world: World) -> None:
+    nodes, epoch = at_servers(world)
+    log, follower = nodes["n1"]
+    for number in range(2, 60):
+        kinds = (
+            Op(OpKind.SET, "", f"k{number}", b"1", ttl_ms=1500),
+            Op(OpKind.SET, "", "a", b"1"),
+            Op(OpKind.REMOVE, "", f"k{number - 3}"),
+            Op(OpKind.NOTE, key=f"n{number}", value=b"1", ttl_ms=1000),
+        )
+        log.propose(Proposal(number, (kinds, (Op(OpKind.CLEAR),)) if number % 9 == 0 else (kinds,)))
+        world.run(70.0 if number % 5 == 0 else 0.7)
+    assert follower.batches[-1].number == 59
+    world.run(8000)
+    for _, one in nodes.values():
+        assert {contents.epoch for contents in one.loaded} == {epoch}
+        assert len(one.loaded) == 1
 
 
 def test_a_node_that_closes_says_goodbye(world: World) -> None:

@@ -11,6 +11,7 @@ from dunena.persistence.jetstream.stream_requests import (
     StreamFacts,
     StreamRequests,
     mismatch_of,
+    read_place,
     read_sequence,
     read_stored,
     stream_config,
@@ -36,7 +37,7 @@ def facts(**changes: object) -> StreamFacts | ApiFault:
     body = {
         "config": as_a_server_has_it(),
         "created": "2026-11-30T08:39:37.148351416Z",
-        "state": {"last_seq": 17, "last_ts": "2026-11-30T08:39:38Z"},
+        "state": {"messages": 4, "first_seq": 9, "last_seq": 17, "last_ts": "2026-11-30T08:39:38Z"},
         "ts": "2026-11-30T08:39:40.5Z",
     }
     return REQUESTS.read_facts(answer({**body, **changes}))
@@ -44,7 +45,7 @@ def facts(**changes: object) -> StreamFacts | ApiFault:
 
 def test_facts_are_read() -> None:
     found = facts()
-    assert found == StreamFacts("2026-11-30T08:39:37.148351416Z", 17, 1_796_027_980_500, None)
+    assert found == StreamFacts("2026-11-30T08:39:37.148351416Z", 4, 9, 17, 1_796_027_980_500, None)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,14 @@ def test_the_time_of_an_older_server_is_that_of_the_last_message() -> None:
     assert found.timestamp == 1_796_027_978_000
 
 
-def test_an_epoch_is_of_one_stream_of_the_name() -> None:
-    first, again, other = facts(), facts(), facts(created="2026-11-30T08:39:38Z")
-    assert isinstance(first, StreamFacts)
-    assert isinstance(again, StreamFacts)
-    assert isinstance(other, StreamFacts)
-    assert first.epoch("KV_show") == again.epoch("KV_show")
-    assert len({first.epoch("KV_show"), other.epoch("KV_show"), first.epoch("KV_x")}) == 3
+def test_the_place_of_a_message_is_read() -> None:
+    message = {"seq": 7, "subject": "$KV.show.=epoch", "time": "2026-11-30T08:39:40.5Z"}
+    assert read_place(answer({"message": message})) == (7, 1_796_027_980_500)
+    none = {"error": {"code": 404, "err_code": 10037, "description": "no message found"}}
+    assert read_place(answer(none)) == (0, 0)
+    gone = {"error": {"code": 404, "err_code": 10059, "description": "stream not found"}}
+    assert isinstance(read_place(answer(gone)), ApiFault)
+    assert isinstance(read_place(answer({"message": {"seq": 7}})), ApiFault)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ by one after the page; only together with that one they are a state that the log
 2. ask the leader for the last sequence: what was replaced was replaced by something up to there;
 3. hold on to everything until all up to there is known, by pages or because it was delivered, and
    nothing of a batch is missing;
-4. take it over in one step.
+4. if another epoch has to begin before it, store the mark of that, and go on with 1;
+5. take it over in one step.
 """
 
 from collections.abc import Callable
@@ -34,12 +35,27 @@ from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Mess
 LAG_PAUSE_S: Final = 0.02
 """Before a page is asked for again that a replica did not have yet."""
 
+LOADS_MAX: Final = 5
+"""How often everything is loaded again that cannot be what the stream has."""
+
+LOAD_PAUSE_S: Final = 1.0
+"""Before that: replicas lag behind for less, as a rule."""
+
 
 class CatchUpHost(Protocol):
     """What happens with what was caught up with."""
 
     def begin_loading(self) -> StreamReading:
         """Return what takes all messages of a stream."""
+
+    def is_whole(self, reading: StreamReading, facts: StreamFacts, position: int) -> bool:
+        """Whether what was loaded up to a position can be what the stream has."""
+
+    def mark_before(self, reading: StreamReading, facts: StreamFacts) -> Message | None:
+        """Return the mark of an epoch that has to begin before this is taken over, or None."""
+
+    def take_marked(self, answer: Message | LinkFault) -> None:
+        """Learn what has become of such a mark."""
 
     def take_loaded(self, reading: StreamReading, facts: StreamFacts, position: int) -> None:
         """Take over everything up to a position."""
@@ -54,7 +70,10 @@ class CatchUpHost(Protocol):
         """
 
     def take_facts(self, facts: StreamFacts) -> None:
-        """Learn what the leader said."""
+        """Learn what the leader said of messages that were all delivered."""
+
+    def note_loss(self, what: str) -> None:
+        """Learn that the stream has lost something; it is loaded anew already."""
 
     @property
     def confirmed_at(self) -> int:
@@ -65,8 +84,9 @@ class CatchUp:
     """Keeps a flow complete."""
 
     __slots__ = (
-        "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_leader", "_link",
-        "_pages", "_reading", "_requests", "_scheduler", "_waiting", "is_running",
+        "_checked", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_leader",
+        "_link", "_pages", "_reading", "_requests", "_scheduler", "_tries",
+        "_waiting", "is_running",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +110,9 @@ class CatchUp:
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._facts: StreamFacts | None = None
         self._is_asking = False
+        self._tries = 0
+        self._checked: StreamFacts | None = None
+        """What was said of messages that are not all delivered yet."""
         self._is_closed = False
         self.is_running = False
 
@@ -120,9 +143,13 @@ class CatchUp:
 
     def tell_waiting(self) -> None:
         """Call those who waited for what is delivered now."""
-        if not self._waiting or self.is_running:
+        if self.is_running:
             return
         boundary = self._flow.boundary
+        checked = self._checked
+        if checked is not None and checked.last_sequence <= boundary:
+            self._checked = None
+            self._host.take_facts(checked)
         due = [then for sequence, then in self._waiting if sequence <= boundary]
         self._waiting = [wait for wait in self._waiting if wait[0] > boundary]
         for then in due:
@@ -145,7 +172,7 @@ class CatchUp:
             self._handle.cancel()
         self.is_running = True
         self._reading = reading
-        self._facts = None
+        self._facts = self._checked = None
         self._flow.hold()
         self._flow.has_overflowed = False
         self._pages.reached = 0 if reading is not None else self._flow.boundary
@@ -238,13 +265,28 @@ class CatchUp:
                 message = flow.held(sequence)
                 if message is not None:
                     reading.add(message)
+            self._pages.reached = position
+            if self._tries < LOADS_MAX and not self._host.is_whole(reading, facts, position):
+                # A replica that lagged behind had what was taken out of the stream.
+                self._tries += 1
+                self._later(LOAD_PAUSE_S, self.load)
+                return
+            mark = self._host.mark_before(reading, facts)
+            if mark is not None:
+                self._handle = self._link.request(mark, REQUEST_TIMEOUT_S, self._take_marked)
+                return
             self._host.take_loaded(reading, facts, position)
             newest = reading.newest
         self._end()
         flow.release(position, newest)
         self._host.take_facts(facts)
 
+    def _take_marked(self, answer: Message | LinkFault) -> None:
+        self._host.take_marked(answer)
+        self._later(PAUSE_S if isinstance(answer, LinkFault) else LAG_PAUSE_S, self._fetch)
+
     def _end(self) -> None:
+        self._tries = 0
         self.is_running = False
         self._reading = None
         self._handle = None
@@ -272,6 +314,7 @@ class CatchUp:
                 self._later(PAUSE_S, self._ask_facts)
             return False
         if continuity is Continuity.SHORTER:
+            self._host.note_loss("ends before what was stored already")
             flow.restart(facts.created)
         self.load()
         return False
@@ -293,6 +336,7 @@ class CatchUp:
             if facts.last_sequence <= flow.boundary:
                 self._host.take_facts(facts)
             else:
+                self._checked = facts
                 self._later(PAUSE_S, lambda: self._repair_if_below(facts.last_sequence))
 
     def _wait_for(self, facts: StreamFacts | None, then: Callable[[], None]) -> None:

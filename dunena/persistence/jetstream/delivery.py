@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.clock import LogClock
+from dunena.persistence.jetstream.epochs import EpochMark, mark_of
 from dunena.persistence.jetstream.floor import Floor
-from dunena.persistence.jetstream.headers import milliseconds_of
+from dunena.persistence.jetstream.headers import freed_at, milliseconds_of
 from dunena.persistence.jetstream.loading import FREED_LATER_MS
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
@@ -23,11 +24,16 @@ _NOTE = OpKind.NOTE
 TakeMarker = Callable[[int, int | None], Proposal | None]
 """Learns of a delivered marker of this node; see `Proposals.take_marker`."""
 
+TakeMark = Callable[[EpochMark], None]
+"""Learns that another epoch has begun."""
+
 
 class Delivery:
     """Turns whole batches of messages into records; nodes, places and others learn of them."""
 
-    __slots__ = ("_clock", "_floor", "_names", "_node", "_nodes", "_places", "_take_marker")
+    __slots__ = (
+        "_clock", "_floor", "_names", "_node", "_nodes", "_places", "_take_mark", "_take_marker"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class Delivery:
         clock: LogClock,
         floor: Floor,
         take_marker: TakeMarker,
+        take_mark: TakeMark,
     ) -> None:
         self._floor = floor
         self._names = names
@@ -46,6 +53,7 @@ class Delivery:
         self._nodes = nodes
         self._clock = clock
         self._take_marker = take_marker
+        self._take_mark = take_mark
 
     def batch_of(self, messages: list[Message], now_s: float) -> LogBatch:
         """Return what a node makes of a whole batch, which may be nothing.
@@ -60,12 +68,14 @@ class Delivery:
             headers = message.headers
             subject = headers[header.SUBJECT]
             record = record_of(message, names)
-            places.put(subject, int(headers[header.SEQUENCE]))
+            places.put(subject, int(headers[header.SEQUENCE]), freed_at(headers))
             if record is None:
                 marked = names.node_of(subject)
                 if marked is not None:
                     node = marked
                     number = self._learn_of(marked, message, number)
+                elif subject == names.epoch:
+                    self._take_mark(mark_of(message))
                 continue
             if record.op.kind is not _SET:
                 self._learn_of_other(record, subject, headers)

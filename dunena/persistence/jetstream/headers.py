@@ -103,6 +103,13 @@ def split_of(headers: dict[str, str], data: bytes) -> tuple[bytes, bytes | None]
     return data[:place], data[place:]
 
 
+def freed_at(headers: dict[str, str]) -> int | None:
+    """Return when the server lets go of a stored message by itself, Unix ms; None for never."""
+    text = headers.get(FREED_AFTER)
+    seconds = 0 if text is None else _seconds_of(text)
+    return milliseconds_of(headers[TIMESTAMP]) + seconds * 1000 if seconds else None
+
+
 def _whole_number(headers: dict[str, str], name: str) -> int:
     text = headers[name]
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):

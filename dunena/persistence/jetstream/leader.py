@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from dunena.persistence.jetstream.epochs import Suspicion
 from dunena.persistence.jetstream.stream_requests import (
     REPLICAS_NOT_SUPPORTED,
     STREAM_EXISTS_OTHERWISE,
@@ -28,18 +29,8 @@ HEARD_S: Final = 1.0
 """How long before it was asked in vain the leader may have fallen silent: it is asked each second.
 """
 
-SILENT_S: Final = 2.0
-"""How long most servers must be silent to the leader to be taken for gone; each says every second
-that it is there.
-"""
-
 MISMATCH_PAUSE_S: Final = 2.0
 """Before a stream is looked at again that cannot be a log, or is not there, or may not be asked."""
-
-LOWER_S: Final = 3.0
-"""How long the stream's last sequence must be lower than the known one to be believed: a new leader
-may not have made everything yet.
-"""
 
 AWAY_MS_MAX: Final = 10 * 60 * 1000
 """How long a node may have been away and still learn of all that is gone (`NOTE_FREED_S`). After
@@ -65,6 +56,7 @@ class StreamLeader:
 
     ``created`` is when the known stream was created; None before the first one. ``reason`` says
     why there is none that can be used, for people. ``is_missing``: there is no stream.
+    ``is_silent``: most servers were silent to the leader when it answered last.
     ``unanswered_since_s`` is since when the leader has not answered, or has been without the
     servers that it needs to store something; None if it does. ``unfit_since_s`` is since when it
     has answered that the known stream is not there, or that another one cannot be a log.
@@ -73,8 +65,8 @@ class StreamLeader:
     """
 
     __slots__ = (
-        "_heard_s", "_is_denied", "_link", "_lower_since_s", "_may_create", "_requests",
-        "_scheduler", "created", "is_missing", "mismatch", "reason", "unanswered_since_s",
+        "_heard_s", "_is_denied", "_link", "_lower", "_may_create", "_requests", "_scheduler",
+        "created", "is_missing", "is_silent", "mismatch", "reason", "unanswered_since_s",
         "unfit_since_s",
     )  # fmt: skip
 
@@ -85,13 +77,14 @@ class StreamLeader:
         self._scheduler = scheduler
         self._requests = requests
         self._may_create = may_create
-        self._lower_since_s: float | None = None
+        self._lower = Suspicion()
         self._heard_s = 0.0
         self._is_denied = False
         self.created: str | None = None
         self.reason: str | None = None
         self.mismatch: str | None = None
         self.is_missing = False
+        self.is_silent = False
         self.unanswered_since_s: float | None = None
         self.unfit_since_s: float | None = None
 
@@ -114,10 +107,6 @@ class StreamLeader:
             take(self._read(answer, asked_s))
 
         return self._link.request(self._requests.info(), REQUEST_TIMEOUT_S, read)
-
-    def look(self) -> None:
-        """Ask for the settings of the known stream."""
-        self.ask(lambda _: None)
 
     def hear(self) -> None:
         """Learn that the stream stores something."""
@@ -148,15 +137,13 @@ class StreamLeader:
         was no other, the log's time in Unix ms.
         """
         if facts.last_sequence >= known:
-            self._lower_since_s = None
+            self._lower.end()
             is_away = facts.timestamp - confirmed_at > AWAY_MS_MAX
             return Continuity.AWAY if is_away and facts.last_sequence > known else Continuity.SAME
-        now_s = self._scheduler.now_s()
-        if self._lower_since_s is None:
-            self._lower_since_s = now_s
-        if now_s - self._lower_since_s < LOWER_S:
+        # A silent one may be cut off, and others have chosen another one.
+        if not self._lower.look(not facts.is_silent, self._scheduler.now_s()):
             return Continuity.LOWER
-        self._lower_since_s = None
+        self._lower.end()
         return Continuity.SHORTER
 
     def _read(self, answer: Message | LinkFault, asked_s: float) -> StreamFacts | None:
@@ -181,7 +168,8 @@ class StreamLeader:
         self._note_answer(is_fit=is_fit)
         self.mismatch = facts.mismatch if is_known else None
         self.reason = facts.mismatch
-        if facts.silent_s > SILENT_S:
+        self.is_silent = facts.is_silent
+        if facts.is_silent:
             self.unanswered_since_s = self._heard_s - facts.silent_s
             self.reason = "most of the servers that keep the stream are silent"
         return facts if is_fit else None

@@ -1,8 +1,9 @@
 """Makes contents of the newest message of each subject; no I/O."""
 
 from dunena.persistence.jetstream import headers as header
+from dunena.persistence.jetstream.epochs import EpochMark, mark_of
 from dunena.persistence.jetstream.floor import CLAIM_MS, Floor, YoungMessages
-from dunena.persistence.jetstream.headers import milliseconds_of
+from dunena.persistence.jetstream.headers import freed_at, milliseconds_of
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import NodeTable, marker_floor
 from dunena.persistence.jetstream.places import TOMBSTONES_MS, Places
@@ -32,7 +33,7 @@ class StreamReading:
 
     __slots__ = (
         "_dropped", "_entries", "_is_all", "_names", "_nodes", "_places", "_removed", "_young",
-        "cleared", "floor", "is_complete", "markers", "newest", "notes",
+        "cleared", "floor", "is_complete", "mark", "markers", "newest", "notes",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +51,8 @@ class StreamReading:
         self.notes: dict[str, Record] = {}
         self.cleared: Record | None = None
         self.newest = 0
+        self.mark = EpochMark()
+        """That of the epoch; one of nothing if there was none."""
         self.markers: dict[str, Message] = {}
         """The newest marker of each node."""
         self.is_complete = True
@@ -64,7 +67,7 @@ class StreamReading:
             self.newest = timestamp
         self.is_complete = header.COMMIT in headers or header.BATCH not in headers
         sequence = int(headers[header.SEQUENCE])
-        self._places.put(subject, sequence)
+        self._places.put(subject, sequence, freed_at(headers))
         self._young.take(sequence, timestamp)
         record = record_of(message, self._names)
         if record is None:
@@ -72,6 +75,8 @@ class StreamReading:
             if node is not None:
                 self._nodes.take(node, message)
                 self.markers[node] = message
+            elif subject == self._names.epoch:
+                self.mark = mark_of(message)
         elif record.op.kind is _SET:
             # A newer value keeps the place of the older one in a dictionary, so it is taken out.
             self._entries.pop(subject, None)
@@ -125,7 +130,8 @@ class StreamReading:
         floor = min([revision, *places])
         if self.cleared is not None:
             floor = max(floor, self.cleared.revision)
-        floor = max(floor, self._dropped)
+        # No position in an epoch is before its mark.
+        floor = max(floor, self._dropped, self.mark.sequence)
         self.floor.begin(floor)
         removed = [gone for gone in self._removed.values() if gone.revision > floor]
         entries = list(self._entries.values())

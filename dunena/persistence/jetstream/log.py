@@ -1,5 +1,6 @@
 """A log in a stream of NATS JetStream; no I/O but by the link that it is given."""
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -8,11 +9,13 @@ from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.channels import NodeChannels
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.delivery import Delivery, batch_of_proposal
+from dunena.persistence.jetstream.epochs import EpochMark, Epochs
 from dunena.persistence.jetstream.floor import Floor
 from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.health import Health
 from dunena.persistence.jetstream.leader import REQUEST_TIMEOUT_S, StreamLeader
 from dunena.persistence.jetstream.loading import StreamReading
+from dunena.persistence.jetstream.losses import LossDetector, is_possible
 from dunena.persistence.jetstream.missing_rights import MissingRights
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import FloorClaim, NodeTable, marker_fields
@@ -21,7 +24,7 @@ from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.records import TOMBSTONE_S, record_of
 from dunena.persistence.jetstream.stream_requests import StreamFacts, StreamRequests
 from dunena.persistence.jetstream.terms import ONLY_READS, LogTerms
-from dunena.persistence.jetstream.wire import Cancellable, Link, Message, Scheduler
+from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
 from dunena.persistence.log import (
     LogBatch,
     LogFigures,
@@ -45,8 +48,13 @@ TICK_S: Final = 1.0
 SIGN_S: Final = 2.5
 """After so long without a marker of this node it writes one, at the next tick."""
 
+CHECK_S: Final = 5.0
+"""At the latest after so long the leader is asked how the stream is, also while it is busy."""
+
 GAP_S: Final = 0.01
 """How long a message may be late before it is fetched."""
+
+_logger = logging.getLogger(__name__)
 
 
 class JetStreamLog:
@@ -64,7 +72,8 @@ class JetStreamLog:
         self._clock = LogClock()
         self._floor = Floor()
         self._figures = LogFigures()
-        self._flow = Flow(self._deliver_soon, self._repair_soon, self.reload)
+        self._epochs = Epochs(self._requests.stream, self._names, node, is_reader=terms.is_reader)
+        self._flow = Flow(self._deliver_soon, self._repair_soon, self._take_replaced)
         self._leader = StreamLeader(link, scheduler, self._requests, may_create=not terms.is_reader)
         self._catch_up = CatchUp(link, scheduler, self._requests, self._leader, self._flow, self)
         self._proposals = Proposals(
@@ -73,8 +82,11 @@ class JetStreamLog:
         )  # fmt: skip
         self._delivery = Delivery(
             self._names, node, self._places, self._nodes, self._clock, self._floor,
-            self._proposals.take_marker,
+            self._proposals.take_marker, self._take_mark,
         )  # fmt: skip
+        self._losses = LossDetector(
+            link, scheduler, self._requests, self._names, self._places, self._epochs, self.lose
+        )
         self._reading_places = self._places
         self._reading_nodes = self._nodes
         self._follower: LogFollower | None = None
@@ -84,8 +96,8 @@ class JetStreamLog:
         self._timer: Cancellable | None = None
         self._is_closed = False
         self._taken_before = 0
+        self._checked_s = 0.0
         self._told: tuple[object, ...] | None = None
-        self._epoch = ""
         self.confirmed_at = 0
 
     # --- what the server asks ---
@@ -211,9 +223,22 @@ class JetStreamLog:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
         self._catch_up.catch_up(then)
 
-    def reload(self) -> None:
-        """Load everything anew."""
-        self._soon(self._reload)
+    def lose(self, what: str) -> None:
+        """Learn that the stream has lost something, and load everything anew."""
+        if not self._leader.is_silent:  # else it may be cut off, and not know of it yet
+            self.note_loss(what)
+            self._soon(self._reload)
+
+    def note_loss(self, what: str) -> None:
+        """Learn that the stream has lost something; it is loaded anew already."""
+        if self._health.is_loaded and self._epochs.lose():
+            text = "The stream %s %s: all is loaded anew, in another epoch"
+            _logger.warning(text, self._requests.stream, what)
+
+    def miss_marker(self) -> None:
+        """Learn that the stream has not got this node's marker any more."""
+        if self._places.is_sure(self._names.subject_of_node(self._node), self.now):
+            self.lose("has lost the marker of this node")
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Tell the server of a refusal."""
@@ -221,24 +246,41 @@ class JetStreamLog:
             self._follower.refuse(number, refusal)
 
     def take_facts(self, facts: StreamFacts) -> None:
-        """Learn what the leader said, when nothing is missing."""
+        """Learn what the leader said of messages that were all delivered."""
         self._clock.take(facts.timestamp, self._scheduler.now_s())
         self.confirmed_at = facts.timestamp
+        self._losses.look(facts, self.position, self.now)
 
     def begin_loading(self) -> StreamReading:
         """Return what takes all messages of a stream."""
         self._reading_places = Places(self._names)
         self._reading_nodes = NodeTable()
+        self._epochs.begin_loading()
         return StreamReading(
             self._names, self._reading_places, self._reading_nodes, Floor(), is_all=True
         )
 
+    def is_whole(self, reading: StreamReading, facts: StreamFacts, position: int) -> bool:
+        """Whether what was loaded up to a position can be what the stream has."""
+        return is_possible(facts, position, self._reading_places, facts.timestamp)
+
+    def mark_before(self, reading: StreamReading, facts: StreamFacts) -> Message | None:
+        """Return the mark of an epoch that has to begin before this is taken over, or None."""
+        loaded = (reading.mark, reading.newest, facts.created, facts.timestamp)
+        return self._epochs.message(reading.mark) if self._epochs.needs_mark(*loaded) else None
+
+    def take_marked(self, answer: Message | LinkFault) -> None:
+        """Learn what has become of such a mark."""
+        self._epochs.take_answer(answer)
+
     def take_loaded(self, reading: StreamReading, facts: StreamFacts, position: int) -> None:
         """Take over everything up to a position."""
-        epoch = facts.epoch(self._requests.stream)
-        contents = reading.everything(epoch, position, facts.timestamp)
-        is_other = self._health.is_loaded and epoch != self._epoch
-        self._epoch = epoch
+        epochs = self._epochs
+        before = epochs.current
+        epochs.take_loaded(reading.mark, reading.newest, facts.created, facts.timestamp)
+        self._losses.end()
+        contents = reading.everything(epochs.current, position, facts.timestamp)
+        is_other = self._health.is_loaded and epochs.current != before
         self._clock.take(facts.timestamp, self._scheduler.now_s())
         self._nodes.replace(self._reading_nodes)
         self._floor.replace(reading.floor)
@@ -289,10 +331,12 @@ class JetStreamLog:
                     found[record.revision] = record
             own = batch_of_proposal(stored, self._node, marker, found)
             self._free_cleared([own])
-        contents = reading.contents(self._epoch, position)
+        contents = reading.contents(self._epochs.current, position)
         removed = reading.removed()
         if self._follower is not None:
             self._follower.repair(contents, removed, own)
+        if reading.mark.sequence:
+            self._take_mark(reading.mark)
         self._soon(self._go_on)
         return reading.newest
 
@@ -324,6 +368,15 @@ class JetStreamLog:
         if self._flow.missing and not self._is_closed:
             self._catch_up.repair()
 
+    def _take_replaced(self) -> None:
+        self.note_loss("has other messages than were delivered")
+        self._soon(self._reload)
+
+    def _take_mark(self, mark: EpochMark) -> None:
+        """Learn of the mark of another epoch, which is loaded after what was delivered with it."""
+        self._epochs.delivered = mark
+        self._soon(self._reload)
+
     def _reload(self) -> None:
         if self._health.is_loaded and not self._is_closed and not self._catch_up.is_running:
             self._flow.restart(self._leader.created or "")
@@ -343,6 +396,7 @@ class JetStreamLog:
     def _check(self) -> None:
         if not self._is_closed and self._health.is_loaded:
             self._catch_up.check()
+            self._look_at_epoch()
             self._proposals.retry()
 
     def _tick(self) -> None:
@@ -351,10 +405,11 @@ class JetStreamLog:
         self._rights.look()
         if self._health.is_loaded:
             taken = self._flow.taken_messages
-            if taken == self._taken_before:
+            now_s = self._scheduler.now_s()
+            if taken == self._taken_before or now_s - self._checked_s >= CHECK_S:
+                self._checked_s = now_s
                 self._catch_up.check()
-            else:
-                self._leader.look()  # nothing is missing, but its settings may be others now
+                self._look_at_epoch()
             self._taken_before = taken
             now = self.now
             last_sign = self._nodes.last_sign_of(self._node)
@@ -364,6 +419,22 @@ class JetStreamLog:
             self._places.forget_due(now)
             self._nodes.forget_old(now)
         self._tell_state()
+
+    def _look_at_epoch(self) -> None:
+        """Load another epoch that has begun, or begin one, or look whether it is still this one."""
+        epochs = self._epochs
+        if epochs.delivered != epochs.loaded:
+            self._reload()
+        elif epochs.is_own and not self._terms.is_reader:
+            # Its delivery is what counts.
+            message = epochs.message(epochs.loaded)
+            self._link.request(message, REQUEST_TIMEOUT_S, lambda _answer: None)
+        else:
+            self._losses.ask_for_mark(self._followed_to)
+
+    def _followed_to(self) -> int | None:
+        is_sure = not (self._catch_up.is_running or self._leader.is_silent)
+        return self.position if is_sure else None
 
     def _tell_state(self) -> None:
         status = self.status

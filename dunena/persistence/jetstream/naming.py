@@ -3,7 +3,8 @@
 ``$KV.<bucket>.<ns>.<key>`` is a key: bytes of UTF-8 outside ``A-Z a-z 0-9 _ / -`` are ``=XX``, and
 what is empty is ``=``. The letters of `nats kv` are a few more, and ``.`` would be another token.
 Subjects with one token after the bucket are the log's own: ``=node-<id>`` is a node, ``=clear`` the
-last CLEAR, ``=note-<name>`` a note. No key can be taken for one of them, as it has two tokens.
+last CLEAR, ``=epoch`` the mark of an epoch, ``=note-<name>`` a note. No key can be taken for one of
+them, as it has two tokens.
 """
 
 import re
@@ -72,7 +73,7 @@ class SubjectNames:
     """The subjects of one bucket."""
 
     __slots__ = (
-        "_known", "_writing", "all", "channels", "clear", "flow", "keys", "node_prefix",
+        "_known", "_writing", "all", "channels", "clear", "epoch", "flow", "keys", "node_prefix",
         "note_prefix", "prefix",
     )  # fmt: skip
 
@@ -81,6 +82,7 @@ class SubjectNames:
         self.all = f"{self.prefix}>"
         self.keys = f"{self.prefix}*.>"  # at least two tokens
         self.clear = f"{self.prefix}=clear"
+        self.epoch = f"{self.prefix}=epoch"
         self.node_prefix = f"{self.prefix}{_NODE}"
         self.note_prefix = f"{self.prefix}{_NOTE}"
         self.flow = f"dn.{bucket}.log.>"

@@ -28,3 +28,6 @@ class ProposalHost(SettlingHost, Protocol):
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Tell the node of a refusal."""
+
+    def miss_marker(self) -> None:
+        """Learn that the stream has not got this node's marker any more."""

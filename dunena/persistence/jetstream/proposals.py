@@ -145,16 +145,14 @@ class Proposals:
     def take_loaded(self, place: int, number: int | None, *, is_other: bool) -> Proposal | None:
         """Learn of the node's marker in all that was loaded; like `take_marker`.
 
-        ``place`` is 0 if there is none. ``is_other``: this is another stream than before.
+        ``place`` is 0 if there is none. ``is_other``: this is another epoch than before.
         """
         current = self._current
-        if is_other and current is not None:
-            if not current.is_given_up:
-                # After all is loaded, as the next proposal may follow at once.
-                refusal = self._refusal_of_unanswered(current)
-                self._scheduler.call_later(0, lambda: self._host.refuse(current.number, refusal))
-            self._drop_current()
-        if place == self.place and not is_other:
+        is_stored = current is not None and place > self.place and number == current.number
+        if is_other and current is not None and not is_stored:
+            # It rests on what was there before, and what was stored of it may have gone.
+            self._abandon(current, is_followed=place != self.place)
+        if place == self.place:
             return None
         was_blocked = self.is_blocked
         stored = self.take_marker(place, number)
@@ -240,6 +238,10 @@ class Proposals:
             return
         if settled is Settled.UNMARKED:
             self.place = 0
+            if current is not None and (current.is_given_up or current.may_be_stored):
+                # It may have gone with the marker that it was stored after.
+                self._abandon(current, is_followed=True)
+            self._host.miss_marker()
         self._attempting.pause()
 
     def _take_meaning(self, sent: CurrentProposal | None, meaning: Meaning, reason: str) -> None:
@@ -285,6 +287,23 @@ class Proposals:
             self._drop_attempt()
             self._attempting.pause(0.0)
         self._host.refuse(current.number, refusal)
+
+    def _abandon(self, current: CurrentProposal, *, is_followed: bool) -> None:
+        """Refuse what is under way; nothing of it can be stored any more if it ``is_followed``."""
+        refusal = self._refusal_of_unanswered(current)
+        if not current.is_given_up:
+            # Later, as the next proposal may follow at once.
+            self._scheduler.call_later(0, lambda: self._host.refuse(current.number, refusal))
+        self._drop_attempt()
+        if is_followed or not current.may_be_stored:
+            self._drop_current()
+            return
+        if current.deadline is not None:
+            current.deadline.cancel()
+            current.deadline = None
+        self.is_blocked = True
+        current.is_given_up = True
+        self._attempting.pause(0.0)
 
     def _refusal_of_unanswered(self, current: CurrentProposal) -> Refusal:
         if self._attempting.sent is current:

@@ -154,7 +154,7 @@ def _own_record(
         return Record(Op(_CLEAR), revision, None)
     note = names.note_of(subject)
     if note is None:
-        if names.node_of(subject) is None:
+        if names.node_of(subject) is None and subject != names.epoch:
             _logger.warning("%s in the stream is left out: it is no key", subject)
         return None
     headers = message.headers

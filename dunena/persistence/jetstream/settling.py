@@ -22,15 +22,15 @@ class SettlingHost(Protocol):
     def catch_up(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
 
-    def reload(self) -> None:
-        """Load everything anew."""
+    def lose(self, what: str) -> None:
+        """Learn that the stream has lost something, and load everything anew."""
 
 
 class Settled(Enum):
     """CHANGED: something that the proposal is about was changed, and this node was told of that.
 
-    AGAIN: it is to be sent again, perhaps with other conditions. UNMARKED: the same, and the stream
-    has let go of this node's marker.
+    AGAIN: it is to be sent again, perhaps with other conditions. UNMARKED: the stream has not got
+    this node's marker any more.
     """
 
     CHANGED = "changed"
@@ -142,7 +142,7 @@ class Settling:
                 finish(Settled.UNMARKED)
             else:
                 if found != place:
-                    self._host.reload()  # it was never delivered: something is wrong here
+                    self._host.lose("has another marker of this node than was delivered")
                 finish(Settled.AGAIN)
 
         self._handle = self._link.request(

@@ -6,7 +6,6 @@ number, ``err_code``, from the server's errors.json.
 
 import json
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 
 from dunena.persistence.jetstream.headers import milliseconds_of
@@ -16,6 +15,11 @@ from dunena.persistence.jetstream.wire import Message
 
 REPLICAS: Final = 3
 DUPLICATE_WINDOW_NS: Final = 120 * 10**9  # what servers take by default
+
+SILENT_S: Final = 2.0
+"""How long most servers must be silent to the leader to be taken for gone; each says every second
+that it is there.
+"""
 
 STREAM_NOT_FOUND: Final = 10059
 STREAM_EXISTS_OTHERWISE: Final = 10058
@@ -34,20 +38,24 @@ WRONG_LAST_SEQUENCE_UNDER_WAY: Final = 10164
 class StreamFacts:
     """What a server said of the stream.
 
-    ``created`` tells it from others of its name. ``timestamp`` is the server's time of the answer,
-    Unix ms. ``mismatch`` says why it cannot be a log; None if it can. ``silent_s`` is for how long
-    the leader has not heard of most of the servers that keep the stream, itself included.
+    ``created`` tells it from others of its name. ``messages`` is how many it has, from
+    ``first_sequence`` to ``last_sequence``. ``timestamp`` is the server's time of the answer, Unix
+    ms. ``mismatch`` says why it cannot be a log; None if it can. ``silent_s`` is for how long the
+    leader has not heard of most of the servers that keep the stream, itself included.
     """
 
     created: str
+    messages: int
+    first_sequence: int
     last_sequence: int
     timestamp: int
     mismatch: str | None
     silent_s: float = 0.0
 
-    def epoch(self, stream: str) -> str:
-        """Return the name of its run of revisions."""
-        return sha256(f"{stream}\n{self.created}".encode()).hexdigest()[:16]
+    @property
+    def is_silent(self) -> bool:
+        """Whether most servers are taken for gone, or the leader for cut off from them."""
+        return self.silent_s > SILENT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,7 @@ class StreamRequests:
             created = body["created"]
             # Servers before 2.10 do not tell their time.
             timestamp = milliseconds_of(body.get("ts") or state["last_ts"])
+            messages, first_sequence = int(state["messages"]), int(state["first_seq"])
             last_sequence = int(state["last_seq"])
             mismatch = mismatch_of(body["config"], self._config)
             cluster = body.get("cluster") or {}
@@ -139,7 +148,9 @@ class StreamRequests:
         if cluster and not cluster.get("leader"):
             # A server that is cut off from the others answers after a while, as it knows things.
             return ApiFault(UNAVAILABLE, 0, f"the stream {self.stream} has no leader")
-        return StreamFacts(created, last_sequence, timestamp, mismatch, silent_s)
+        return StreamFacts(
+            created, messages, first_sequence, last_sequence, timestamp, mismatch, silent_s
+        )
 
 
 def _silence_of(replicas: list[dict[str, Any]]) -> float:
@@ -228,6 +239,17 @@ def read_sequence(answer: Message) -> int | ApiFault:
         return 0 if body.status == 404 and body.number != STREAM_NOT_FOUND else body
     try:
         return int(body["message"]["seq"])
+    except (KeyError, TypeError, ValueError):
+        return _unreadable(answer)
+
+
+def read_place(answer: Message) -> tuple[int, int] | ApiFault:
+    """Read sequence and time (Unix ms) in the answer to `last_message`; both 0 if there is none."""
+    sequence = read_sequence(answer)
+    if not sequence or isinstance(sequence, ApiFault):
+        return (0, 0) if sequence == 0 else sequence
+    try:
+        return sequence, milliseconds_of(json.loads(answer.data)["message"]["time"])
     except (KeyError, TypeError, ValueError):
         return _unreadable(answer)
 
