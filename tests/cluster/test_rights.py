@@ -144,7 +144,7 @@ def test_a_node_that_may_take_no_answers_says_so_as_long_as_that_is_so(
         cluster.servers[0].reconfigure(users("_INBOX.>"))
         began_at = time.monotonic()
         denied = "NATS does not let this login subscribe to _INBOX.>"
-        wait_for_health(server, "unhealthy", denied)
+        wait_for_health(server, "degraded", denied)
         wait_for_line(reader, denied)
         while time.monotonic() - began_at < 8:
             for one in (server, reader):  # that one follows, as long as it misses nothing
