@@ -55,11 +55,17 @@ is_of_interest = re.compile(r"\[FTL\]|Server is ready|new .* leader").search
 
 def main(arguments: Sequence[str]) -> int:
     """Run the cluster until Ctrl+C; the exit code."""
-    parser = argparse.ArgumentParser(prog="dev.py cluster", add_help=False, allow_abbrev=False)
-    parser.add_argument("nats_server", type=Path)
-    parser.add_argument("--port", type=int, default=3001)
-    parser.add_argument("--nats-port", type=int, default=14221)
-    parser.add_argument("--keep", type=Path)
+    parser = argparse.ArgumentParser(
+        prog="dev.py cluster",
+        description="Run three NATS servers and three nodes of dunena that share a store.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("nats_server", type=Path, help=argparse.SUPPRESS)  # dev.py gives it
+    parser.add_argument("--port", type=int, default=3001, help="of the first node; default 3001")
+    parser.add_argument(
+        "--nats-port", type=int, default=14221, help="of the first NATS server; default 14221"
+    )
+    parser.add_argument("--keep", type=Path, help="a folder for all data, kept for the next time")
     options = parser.parse_args(arguments)
     # A service manager's request to end is as good as Ctrl+C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

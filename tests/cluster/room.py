@@ -19,12 +19,14 @@ class Room(NatsLink):
     def __init__(self, store: StoreSettings) -> None:
         super().__init__(store, "tests")
         self.changes: list[bool] = []
+        self.failures = 0
         self.received: list[Message] = []
         self._told = asyncio.Event()
         self.on_change(self._change)
 
-    def _say(self, reason: str) -> None:
-        super()._say(reason)
+    def _say(self, reason: str, server: str = "") -> None:
+        super()._say(reason, server)
+        self.failures += 1
         self._told.set()
 
     def _change(self) -> None:

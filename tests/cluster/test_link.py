@@ -315,3 +315,27 @@ def _has_client(answer: dict[str, Any] | None) -> bool:
 def test_headers_are_read_as_servers_write_them_and_otherwise(raw: bytes, headers: dict[str, str]):
     assert Client._parse_header_lines(raw) == headers
     assert NatsClient._parse_header_lines(raw) == headers
+
+
+def test_each_server_that_is_away_is_logged_once_however_often_it_is_tried(
+    caplog: pytest.LogCaptureFixture,
+):
+    ports = [closed_port() for _ in range(2)]
+
+    async def test() -> None:
+        async with room_at(*(f"nats://127.0.0.1:{port}" for port in ports)) as room:
+            await room.until(lambda: room.failures >= 8)
+
+    with caplog.at_level("WARNING", "dunena.persistence.jetstream.link"):
+        run(test())
+    lines = [record.getMessage() for record in caplog.records if "no connection" in record.message]
+    assert sorted(lines) == [
+        f"no connection to the store: 127.0.0.1:{port}: Connection refused"
+        for port in sorted(ports)
+    ]
+
+
+def closed_port() -> int:
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -17,6 +17,8 @@ import nats.errors
 import pytest
 import trustme
 
+from dunena.persistence.jetstream.examination import examine_store
+from dunena.persistence.policy import StoreSettings
 from tests.cluster.machines import NATS_SERVER, Machine, Node, end, fetch, wait_until
 from tests.cluster.networks import Loopback
 from tests.cluster.test_venue import put, value_at
@@ -153,6 +155,8 @@ def test_nodes_readers_and_venues_work_with_the_files_of_the_package(
         venue.start()
         wait_until(lambda: venue.is_ready, f"the venue is ready\n{venue.log}\n{leaf.log}")
         assert value_at(venue, "a") == 1
+        found = examine_store(StoreSettings((url,), bucket="dunena", domain="hub"), 1000)
+        assert [one for one in found if one.level == "bad"] == []
         assert put(venue, "b", 3)[0] == 201
         wait_until(lambda: value_at(node, "b") == 3, "what the venue wrote is here")
 

@@ -14,6 +14,7 @@ from dunena.persistence.jetstream.findings import (
     StoreFinding,
     examine_copies,
     examine_settings,
+    examine_space,
 )
 from dunena.persistence.jetstream.harmless import (
     excessive_messages,
@@ -131,6 +132,11 @@ class _Examiner:
         about = "JetStream"
         prefix = f"$JS.{self._store.domain}.API" if self._store.domain else "$JS.API"
         answer = await self._ask(Message(f"{prefix}.INFO", {}, b""))
+        if answer is LinkFault.NO_RESPONDERS and isinstance(
+            await self._ask(self._requests.info()), Message
+        ):
+            # By way of a leaf node nobody answers who may not ask.
+            answer = LinkFault.TIMEOUT
         if answer is LinkFault.NO_RESPONDERS:
             advice = "switch it on: `jetstream { ... }` in the configuration of the servers"
             if self._store.domain:
@@ -163,6 +169,8 @@ class _Examiner:
         if not self._denied:
             return StoreFinding("ok", about, "this user may do what a node does")
         advice = "docs/cluster.md has the list of what a user of NATS needs"
+        if not self._store.is_reader:
+            advice += "; a node with --store-read-only needs less"
         return StoreFinding("bad", about, f"missing: {', '.join(self._denied)}", advice)
 
     async def _examine_more_rights(self) -> list[StoreFinding]:
@@ -202,6 +210,7 @@ class _Examiner:
         return [
             examine_settings(name, body["config"], stream_config(self._terms)),
             examine_copies(name, body),
+            *filter(None, [examine_space(name, body)]),
             StoreFinding(
                 "note",
                 "sync",

@@ -10,6 +10,9 @@ _Level = Literal["ok", "note", "bad"]
 _FREE = frozenset({"num_replicas", "max_bytes", "max_msgs", "max_msg_size", "duplicate_window"})
 """What whoever runs the servers may choose."""
 
+_FULL = 0.98
+_NEARLY_FULL = 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class StoreFinding:
@@ -31,7 +34,8 @@ def examine_settings(name: str, found: dict[str, Any], wanted: dict[str, object]
     ]
     mismatch = mismatch_of(found, wanted)
     if mismatch is not None:
-        advice = f"nodes will not use it: {', '.join(odd)}; give another --bucket, or remove it"
+        fields = ", ".join(odd)
+        advice = f"nodes will not use it: {fields}; put that right with `nats stream edit {name}`"
         return StoreFinding("bad", about, mismatch, advice)
     if odd:
         text = f"{name} was made otherwise: {', '.join(odd)}"
@@ -54,6 +58,30 @@ def examine_copies(name: str, body: dict[str, Any]) -> StoreFinding:
         advice = f"three servers go on without one of them: edit {name} to have 3 replicas"
         return StoreFinding("note", about, text, advice)
     return StoreFinding("ok", about, f"{name} is on {count} servers, which are level")
+
+
+def examine_space(name: str, body: dict[str, Any]) -> StoreFinding | None:
+    """Examine how full a stream is; return None if it has no bound of its own."""
+    about = "space"
+    config, state = body["config"], body.get("state") or {}
+    shares = {
+        f"{used:,} of {bound:,} {what}": used / bound
+        for what, used, bound in (
+            ("bytes", int(state.get("bytes", 0)), int(config.get("max_bytes", -1))),
+            ("messages", int(state.get("messages", 0)), int(config.get("max_msgs", -1))),
+        )
+        if bound > 0
+    }
+    if not shares:
+        return None
+    text, share = max(shares.items(), key=lambda one: one[1])
+    text = f"{name} has {text}"
+    advice = f"give it more space: `nats stream edit {name}`"
+    if share >= _FULL:
+        return StoreFinding("bad", about, f"{text}: hardly anything can be stored", advice)
+    if share >= _NEARLY_FULL:
+        return StoreFinding("note", about, text, advice)
+    return StoreFinding("ok", about, text)
 
 
 def _is_same(found: object, wanted: object) -> bool:

@@ -56,6 +56,7 @@ class NatsLink:
         self._take_denial: Callable[[Denial], bool] = lambda _: False
         self._connection: NatsConnection | None = None
         self._reason: str | None = "not connected yet"
+        self._said: dict[str, str] = {}  # by server, since the last connection; "" for its loss
         self._max_payload = 0
         self._listeners: list[Callable[[], None]] = []
         self._subscriptions: set[LinkSubscription] = set()
@@ -190,7 +191,7 @@ class NatsLink:
         try:
             await connection.open(Login(self._store, server), self._name)
         except (NatsConnectError, LoginError) as error:
-            self._say(f"{address}: {error}")
+            self._say(f"{address}: {error}", address)
             return False
         self._lost.clear()
         self._connection = connection
@@ -198,6 +199,7 @@ class NatsLink:
         for subscription in self._subscriptions:
             subscription.begin(connection)
         self._reason = None
+        self._said.clear()
         _log.info("connected to the store at %s", address)
         self._tell_change()
         return True
@@ -208,11 +210,11 @@ class NatsLink:
         self._lost.set()
         self._tell_change()
 
-    def _say(self, reason: str) -> None:
-        """Remember why there is no connection, and log it once."""
-        if reason != self._reason:
+    def _say(self, reason: str, server: str = "") -> None:
+        """Remember why there is no connection, and log it once for each server."""
+        if reason != self._said.get(server):
             _log.warning("no connection to the store: %s", reason)
-        self._reason = reason
+        self._said[server] = self._reason = reason
 
     def _tell_change(self) -> None:
         for changed in self._listeners:
