@@ -204,19 +204,6 @@ def _stop(program: Program) -> None:
     show(SPEAKER, f"{program.name} has stopped; {_again(program)}")
 
 
-def _pause(program: Program) -> None:
-    program.pause()
-    show(SPEAKER, f"{program.name} hangs now; `resume {program.name}` ends that")
-
-
-def _resume(program: Program) -> None:
-    if program.is_paused:
-        program.resume()
-        show(SPEAKER, f"{program.name} goes on")
-    else:
-        show(SPEAKER, f"{program.name} is not paused")
-
-
 def _again(program: Program) -> str:
     return f"`start {program.name}` starts it again"
 
@@ -225,6 +212,18 @@ COMMANDS: dict[str, Callable[[Program], None]] = {"kill": Program.kill, "stop": 
 """What is done to a program that runs."""
 
 if sys.platform != "win32":
+
+    def _pause(program: Program) -> None:
+        program.pause()
+        show(SPEAKER, f"{program.name} hangs now; `resume {program.name}` ends that")
+
+    def _resume(program: Program) -> None:
+        if program.is_paused:
+            program.resume()
+            show(SPEAKER, f"{program.name} goes on")
+        else:
+            show(SPEAKER, f"{program.name} is not paused")
+
     COMMANDS["pause"] = _pause
     COMMANDS["resume"] = _resume
 

@@ -79,7 +79,7 @@ class Program:
         self.is_meant_to_run = False
         if process is None:
             return
-        if self.is_paused:
+        if sys.platform != "win32" and self.is_paused:
             self.resume()  # it would not hear the other
         process.terminate()
         try:
