@@ -52,6 +52,8 @@ TIMEOUT_S = 4.0
 RECOVERY_S = 40.0
 NOTICED_S = 12.0
 """Until nodes have noticed that messages were taken out of the stream, if they notice at all."""
+RESTORING_S = (0.5, 0.9)
+"""How long a restore takes: what the servers had sent before has arrived, or is lost."""
 SKEW_S = 0.2
 
 Name = tuple[str, str, str]
@@ -203,7 +205,10 @@ class Member:
         history = self.history
         if own is not None:
             history.figures["loads with an own batch"] += 1
-            self._apply(own)
+            if contents.epoch == self.epoch:
+                self._apply(own)
+            else:  # its place is one of another order than all that was delivered before
+                self._take_own(own)
         self.is_before_repair = False
         history.figures["loads"] += 1
         before, self.epoch = self.epoch, contents.epoch
@@ -463,11 +468,16 @@ def value_of(entry: Entry) -> Value:
 
 
 class SharedLogHistory:
-    """A history of one seed. ``play`` raises `BrokenPromiseError`."""
+    """A history of one seed. ``play`` raises `BrokenPromiseError`.
 
-    def __init__(self, seed: int) -> None:
+    ``loses``: somebody may take messages out of the stream, or put an older copy in its place.
+    """
+
+    def __init__(self, seed: int, *, loses: bool = True) -> None:
         self.random = Random(seed)
         self.time = VirtualTime()
+        self._troubles = [*TROUBLES, *(LOSSES if loses else ())]
+        self._loses = loses
         self.faults = Faults()
         self.cluster = SimulatedCluster(self.time, self.random, BUCKET, self.faults)
         self.cluster.committed = self._see
@@ -604,6 +614,7 @@ class SharedLogHistory:
         for truth in self._of_stream:
             truth.is_damaged = True
             truth.lost["all"] = last_sequence
+            truth.state = state.copy()
         self.truth().state = state.copy()
         gone = [key for key, batch in self.stored.items() if batch.revision > last_sequence]
         for key in gone:
@@ -623,7 +634,7 @@ class SharedLogHistory:
             self._start(NODES, is_reader=True)
         self._set_faults()
         for _ in range(random.randint(1, 4)):
-            trouble = random.choice(TROUBLES)
+            trouble = random.choice(self._troubles)
             due_s = random.random() * TROUBLE_S
             self.time.at(due_s, self._trouble(trouble))
         pace_s = random.choice((0.08, 0.25, 0.5))
@@ -631,7 +642,7 @@ class SharedLogHistory:
             self._act()
             self._run(random.expovariate(1 / pace_s))
         self._end_faults()
-        if random.random() < 0.15:
+        if self._loses and random.random() < 0.15:
             purge_stream(self)  # when nothing is written that would replace it
             self._run(0.1)
         self._recover()
@@ -781,7 +792,9 @@ class SharedLogHistory:
         is_ready = is_ready and status.is_writable is not member.is_reader
         busy_until_s = max(member.process.stopped_until_s, member.link.held_until_s)
         is_running = busy_until_s <= self.time.now_s
-        return is_ready and is_running and member.under_way is None
+        # A stream that was made anew just before the end may not have been noticed yet.
+        follows = member.truth is self.truth()
+        return is_ready and is_running and follows and member.under_way is None
 
     def _compare_all(self) -> None:
         truth = self.truth()
@@ -884,7 +897,7 @@ def restore_stream(history: SharedLogHistory) -> None:
         if not is_same or not has_grown or history.time.now_s > TROUBLE_S:
             return
         cluster.delete()
-        history.time.at(history.time.now_s + random.choice((0.01, 0.9)), restore)
+        history.time.at(history.time.now_s + random.choice(RESTORING_S), restore)
 
     history.time.at(history.time.now_s + random.choice((0.3, 1.0, 4.0)), delete)
 
@@ -906,8 +919,11 @@ def fill_stream(history: SharedLogHistory) -> None:
 
 TROUBLES: list[Callable[[SharedLogHistory], None]] = [
     lose_leader, lose_leader, lose_quorum, cut_link, stop_process, hold_link, hold_link,
-    restart_node, remake_stream, fill_stream, purge_stream, restore_stream, begin_epoch,
+    restart_node, remake_stream, fill_stream,
 ]  # fmt: skip
+
+LOSSES: list[Callable[[SharedLogHistory], None]] = [purge_stream, restore_stream, begin_epoch]
+"""What somebody does to the stream who does not know what it is for."""
 
 
 def figures_of(seeds: Sequence[int]) -> Counter[str]:

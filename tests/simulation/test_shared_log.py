@@ -1,7 +1,8 @@
 """Random histories of nodes that share a log, and the detection of deliberate faults.
 
-``DUNENA_SIMULATION_LOGS`` sets how many are played in all; ``DUNENA_SIMULATION_LOG_SEED`` plays the
-one of that number alone.
+``DUNENA_SIMULATION_LOGS`` sets how many are played in all, ``DUNENA_SIMULATION_LOSSES`` how many in
+which somebody purges the stream or puts an older copy in its place while nodes write, and
+``DUNENA_SIMULATION_LOG_SEED`` plays the one of that number alone.
 """
 
 import os
@@ -44,6 +45,7 @@ from tests.simulation.shared_log import SharedLogHistory, figures_of
 from tests.simulation.spec_model import BrokenPromiseError
 
 HISTORIES = int(os.environ.get("DUNENA_SIMULATION_LOGS", "500"))
+LOSSES = int(os.environ.get("DUNENA_SIMULATION_LOSSES", "200"))
 SEED = "DUNENA_SIMULATION_LOG_SEED"  # the variable that names the only one
 PARTS = 2  # so that they can be shared by processes
 SABOTAGE_HISTORIES_MAX = 500
@@ -71,9 +73,18 @@ def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_random_history_keeps_what_the_log_promises(part: int) -> None:
     for seed in seeds_of(SEED, HISTORIES, part, PARTS):
         try:
-            SharedLogHistory(seed).play()
+            SharedLogHistory(seed, loses=False).play()
         except Exception as error:
             raise AssertionError(f"{SEED}={seed}") from error
+
+
+@pytest.mark.timeout(3600)
+def test_every_random_history_notices_what_a_stream_has_lost() -> None:
+    for seed in seeds_of(SEED, LOSSES, 0, 1):
+        try:
+            SharedLogHistory(seed).play()
+        except Exception as error:
+            raise AssertionError(f"{SEED}={seed}, with losses") from error
 
 
 def test_histories_meet_everything() -> None:

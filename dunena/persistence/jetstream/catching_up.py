@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from dunena.persistence.jetstream import headers as header
+from dunena.persistence.jetstream.epochs import Suspicion
 from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.leader import (
     PAUSE_S,
@@ -84,9 +85,9 @@ class CatchUp:
     """Keeps a flow complete."""
 
     __slots__ = (
-        "_checked", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_leader",
-        "_link", "_pages", "_reading", "_requests", "_scheduler", "_tries",
-        "_waiting", "is_running",
+        "_ahead", "_checked", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed",
+        "_leader", "_link", "_pages", "_reading", "_requests", "_scheduler", "_tries", "_waiting",
+        "is_running",
     )  # fmt: skip
 
     def __init__(
@@ -110,6 +111,7 @@ class CatchUp:
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._facts: StreamFacts | None = None
         self._is_asking = False
+        self._ahead = Suspicion()
         self._tries = 0
         self._checked: StreamFacts | None = None
         """What was said of messages that are not all delivered yet."""
@@ -173,6 +175,7 @@ class CatchUp:
         self.is_running = True
         self._reading = reading
         self._facts = self._checked = None
+        self._ahead.end()
         self._flow.hold()
         self._flow.has_overflowed = False
         self._pages.reached = 0 if reading is not None else self._flow.boundary
@@ -234,8 +237,19 @@ class CatchUp:
             )
         elif self._is_whole(position):
             self._take_over(facts, position)
+        elif self._is_ahead(facts, position):
+            self.load()
         else:
             self._later(LAG_PAUSE_S, self._fetch)
+
+    def _is_ahead(self, facts: StreamFacts, position: int) -> bool:
+        """Whether what is loaded was taken from a replica that had what the stream has lost.
+
+        The leader has everything first, unless it is a new one. Nothing comes after what it does
+        not know of, so the rest of a batch would be waited for without end.
+        """
+        shows = self._reading is not None and position > facts.last_sequence
+        return self._ahead.look(shows, self._scheduler.now_s())
 
     def _is_whole(self, position: int) -> bool:
         """Whether the message there ends a batch."""

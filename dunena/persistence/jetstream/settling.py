@@ -90,11 +90,16 @@ class Settling:
             if self._token is not token:
                 return
             if self._is_changed(current):
-                finish(Settled.CHANGED)
+                if current is not None and current.may_be_stored:
+                    # Nothing of it is stored, if the stream is what was delivered. Where an older
+                    # copy was put in its place, it may be at a sequence that had something else.
+                    self._ask_for_marker(place, finish, Settled.CHANGED)
+                else:
+                    finish(Settled.CHANGED)
             elif asks:
                 is_waited_for = current is not None and not current.is_given_up
                 expected = current.expected if current is not None and is_waited_for else {}
-                self._probe([self._marker, *expected], current, place, finish)
+                self._probe(list(expected), current, place, finish)
             else:
                 finish(Settled.AGAIN)
 
@@ -119,6 +124,28 @@ class Settling:
         conditions = current.draft.conditions
         return any(places.of(subject) > place for subject, place in conditions.items())
 
+    def _ask_for_marker(
+        self, place: int, finish: Callable[[Settled], None], settled: Settled
+    ) -> None:
+        """End with ``settled`` if the last marker is the one that was delivered."""
+
+        def take(answer: Message | LinkFault) -> None:
+            self._handle = None
+            found = None if isinstance(answer, LinkFault) else read_sequence(answer)
+            if not isinstance(found, int) or found > self._host.position:
+                finish(Settled.AGAIN)
+            elif found == place:
+                finish(settled)
+            elif found == 0:
+                finish(Settled.UNMARKED)
+            else:
+                self._host.lose("has another marker of this node than was delivered")
+                finish(Settled.AGAIN)
+
+        self._handle = self._link.request(
+            self._requests.last_message(self._marker), PROBE_TIMEOUT_S, take
+        )
+
     def _probe(
         self,
         subjects: list[str],
@@ -126,7 +153,10 @@ class Settling:
         place: int,
         finish: Callable[[Settled], None],
     ) -> None:
-        """Ask for the last sequence of each subject, the marker's at the end."""
+        """Ask for the last sequence of each subject, and of the marker at the end."""
+        if not subjects:
+            self._ask_for_marker(place, finish, Settled.AGAIN)
+            return
         subject = subjects.pop()
 
         def take(answer: Message | LinkFault) -> None:
@@ -134,16 +164,10 @@ class Settling:
             found = None if isinstance(answer, LinkFault) else read_sequence(answer)
             if not isinstance(found, int) or found > self._host.position:
                 finish(Settled.AGAIN)
-            elif subject != self._marker:
+            else:
                 if current is not None:
                     self._take_found(current, subject, found)
                 self._probe(subjects, current, place, finish)
-            elif found == 0:
-                finish(Settled.UNMARKED)
-            else:
-                if found != place:
-                    self._host.lose("has another marker of this node than was delivered")
-                finish(Settled.AGAIN)
 
         self._handle = self._link.request(
             self._requests.last_message(subject), PROBE_TIMEOUT_S, take
