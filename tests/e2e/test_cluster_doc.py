@@ -51,7 +51,7 @@ class TestCapacity:
 
     def test_it_uses_the_given_figures(self) -> None:
         given = section("Capacity on paper: a million connections")
-        for figure in ("3.1 KB", "1.4 us", "40 us", "0.7 KB", "1 ms"):
+        for figure in ("3.1 KB", "1.4 us", "30 us", "0.7 KB", "1 ms"):
             rows_with_it = [row for row in self.ROWS if figure in row[1]]
             assert f"| {figure}" in given
             assert rows_with_it, figure
