@@ -66,7 +66,7 @@ def test_the_load_generator_resumes_from_a_position(wsload, name):
 
 
 def test_a_server_that_does_not_tell_what_was_missed_has_no_figures(wsload, monkeypatch):
-    monkeypatch.setattr(past, "_store", lambda *_: None)
+    monkeypatch.setattr(past, "store", lambda *_: None)
     (workload,) = named(["resume-100"])
     with pytest.raises(load.LoadError, match="after 100 changes it tells 0 keys"):
         measure(wsload, contenders.dunena(), workload, SECONDS)
