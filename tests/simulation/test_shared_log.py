@@ -301,6 +301,11 @@ def hurry_the_clock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LogClock, "now", lambda self, now_s: now(self, now_s) + 500)
 
 
+def wait_for_a_lost_rest(patch: pytest.MonkeyPatch) -> None:
+    """A node waits for the rest of a batch that the stream has not got any more."""
+    patch.setattr(CatchUp, "_is_ahead", lambda *_: False)
+
+
 def find_fault(first_seed: int) -> str | None:
     for seed in seeds_from(first_seed, SABOTAGE_HISTORIES_MAX):
         try:
@@ -339,6 +344,7 @@ SABOTAGES: list[tuple[Sabotage, int]] = [
     (join_groups, 0),
     (lose_an_own_batch_in_a_gap, 4),
     (hurry_the_clock, 0),
+    (wait_for_a_lost_rest, 494),
 ]
 """Each with a seed that shows it."""
 
