@@ -46,13 +46,21 @@ function report() {
     : "Saved";
 }
 
-// The links to the overlay and its settings are the same in every panel.
 for (const link of document.querySelectorAll("a.open")) link.target = "_blank";
 
+// What all overlays have at the end of their panels: light or dark, and the colour.
 const look = document.querySelector("#look");
-if (look) look.oninput = () =>
-  save(store.merge("look", { theme: look.theme.value, color: look.color.value }));
-if (look) store.watch("look", (now) => {
-  look.theme.value = now?.theme ?? "dark";
-  look.color.value = now?.color ?? "#f5a623";
-});
+if (look) {
+  look.innerHTML = `
+    <h2>Look</h2>
+    <div class="row">
+      <label>Background <select name="theme"><option value="dark">Dark</option><option value="light">Light</option></select></label>
+      <label>Colour <input type="color" name="color"></label>
+    </div>`;
+  look.oninput = () =>
+    save(store.merge("look", { theme: look.theme.value, color: look.color.value }));
+  store.watch("look", (now) => {
+    look.theme.value = now?.theme ?? "dark";
+    look.color.value = now?.color ?? "#f5a623";
+  });
+}
