@@ -37,7 +37,9 @@ class Settings:
     ``connections_per_address_max``: connections of one other machine; 0 for no limit.
     ``proxies``: networks whose X-Forwarded-For headers are trusted.
     ``compression``: whether the WebSocket extension permessage-deflate is offered.
-    ``www``: a folder of pages to serve; None for none.
+    ``www``: a folder of pages to serve; None for none yet.
+    ``new_www``: where a folder of pages may be made if there is none; None for nowhere. It is no
+    setting of its own.
     ``text_dir``: a folder for text files of ``text_keys``
     (`dunena.server.text_files.selection`); None for none.
     ``store``: the store that the server shares with others, ``cache_dir`` being None then; None for
@@ -64,6 +66,7 @@ class Settings:
     compression: bool = DEFAULTS.compression
     event_loop: EventLoop = DEFAULTS.event_loop
     www: Path | None = DEFAULTS.www
+    new_www: Path | None = None
     text_dir: Path | None = DEFAULTS.text_dir
     text_keys: tuple[str, ...] = ()
     log_level: LogLevel = DEFAULTS.log_level

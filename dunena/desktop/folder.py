@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dunena import DEFAULT_FOLDER
+from dunena.templates import OWN_PAGES
 
 PAGES_NAME = "www"
 
@@ -37,16 +38,25 @@ def expected_folder() -> Path:
     return _base() / DEFAULT_FOLDER
 
 
-def own_pages(base: Path | None = None) -> Path | None:
-    """Return the folder `www` beside the executable; None if there is none.
+def own_pages(folder: Path | None, base: Path | None = None) -> Path | None:
+    """Return the folder `www` that is shown without being asked for; None if there is none.
 
-    When run from source or pip, return None: the current folder may be anything, and its content is
-    not published unless the user asks for it.
+    It is the one beside the executable, or one that dunena has made beside ``folder``, that of the
+    values. When run from source or pip, no other is: the current folder may be anything, and its
+    content is not published unless the user asks for it.
     """
+    made = place_of_pages(folder)
+    if made is not None and made.joinpath(OWN_PAGES).is_file():
+        return made
     if base is None and not _is_frozen():
         return None
-    folder = (base or _base()) / PAGES_NAME
-    return folder if folder.is_dir() else None
+    pages = (base or _base()) / PAGES_NAME
+    return pages if pages.is_dir() else None
+
+
+def place_of_pages(folder: Path | None) -> Path | None:
+    """Return where a folder of pages is made for values in ``folder``; None for nowhere."""
+    return None if folder is None else folder.absolute().parent / PAGES_NAME
 
 
 def expected_pages() -> Path:

@@ -53,6 +53,7 @@ from dunena.server.sessions import Sessions
 from dunena.server.shortage import Shortage
 from dunena.server.static.client_files import ClientFiles
 from dunena.server.static.folder import WwwFolder
+from dunena.server.static.new_pages import NewPages
 from dunena.server.static.pages import load_pages
 from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
@@ -93,7 +94,14 @@ KEPT_PORTS = 100
 """Length of most ranges of ports that Windows reserves."""
 
 Handled = tuple[
-    Admission, Introspection, Metrics, Overview, dict[str, Response], ClientFiles, WwwFolder | None
+    Admission,
+    Introspection,
+    Metrics,
+    Overview,
+    dict[str, Response],
+    ClientFiles,
+    WwwFolder,
+    NewPages,
 ]
 """What `Routes` has besides the views."""
 
@@ -414,8 +422,9 @@ class Server:
         tick = self._build_tick(loop, services)
         self._sessions = self._build_sessions(loop, services, views, tick)
         status = self._build_status(loop, services, admission, registry)
-        www = None if settings.www is None else WwwFolder(settings.www, refusals)
-        handled = (admission, *status, pages, client_files, www)
+        www = WwwFolder(settings.www, refusals)
+        new_pages = NewPages(www, settings.new_www)
+        handled = (admission, *status, pages, client_files, www, new_pages)
         return Context(
             loop=loop,
             settings=settings,

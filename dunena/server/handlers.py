@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 from dunena.dialects import http_api
-from dunena.dialects.grants import EVERYTHING
+from dunena.dialects.errors import ClientError
+from dunena.dialects.fields import refuse_unknown
+from dunena.dialects.grants import EVERYTHING, Right
 from dunena.dialects.http_api import HttpResult
 from dunena.dialects.key_search import Work
 from dunena.dialects.listing import Listing
@@ -20,6 +22,7 @@ from dunena.server.http.message import (
     decode_component,
 )
 from dunena.server.static.folder import WwwFolder
+from dunena.server.static.new_pages import NewPages
 from dunena.server.static.request_path import parse_request_path
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
@@ -44,12 +47,14 @@ class Handlers:
         introspection: Introspection,
         metrics: Metrics,
         overview: Overview,
+        new_pages: NewPages,
     ) -> None:
         self._views = views
         self._admission = admission
         self._introspection = introspection
         self._metrics = metrics
         self._overview = overview
+        self._new_pages = new_pages
         self._services = views.of(EVERYTHING)
 
     # --- pages ---
@@ -229,6 +234,23 @@ class Handlers:
             return www.missing(request)
         headers = self._admission.framing_headers()
         return Response(200, headers=headers, later=partial(www.prepare, request, request_path))
+
+    def list_templates(self, request: Request, _now: int) -> Response:
+        """Answer with what pages can be made from."""
+        shows_folder = Right.ADMIN in request.grant.rights
+        later = partial(self._new_pages.list_templates, shows_folder=shows_folder)
+        return Response(200, later=later)
+
+    def make_pages(self, request: Request, _now: int) -> Response:
+        """Answer with pages that were made from a template."""
+        if not request.has_body:
+            return _length_required()
+        fields = http_api.body_object(request.body)
+        refuse_unknown(fields, ("template", "name"))
+        template, name = fields.get("template"), fields.get("name", "")
+        if not isinstance(template, str) or not isinstance(name, str):
+            raise ClientError("template and name are texts")
+        return Response(201, later=partial(self._new_pages.make, template, name))
 
     # --- about the server ---
 

@@ -265,6 +265,24 @@ ROUTES = (
         parameters=("pattern", "offset", "count"),
         responses={200: "Namespaces"},
     ),
+    # --- pages ---
+    Route(
+        "GET",
+        "/templates",
+        Handlers.list_templates,
+        summary="Pages that can be made, with one request each",
+        responses={200: "Templates"},
+    ),
+    Route(
+        "POST",
+        "/templates",
+        Handlers.make_pages,
+        _ADMIN,
+        is_live=True,
+        summary="Make an overlay and its panel in the folder of pages",
+        request="PagesToMake",
+        responses={201: "MadePages", 409: "Error", 507: "Error"},
+    ),
     # --- about the server ---
     Route("GET", "/stats", Handlers.stats, summary="Counters", responses={200: "Stats"}),
     Route("GET", "/info", Handlers.info, summary="What this server is", responses={200: "Info"}),

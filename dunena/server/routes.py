@@ -21,6 +21,7 @@ from dunena.server.route import Access, Route
 from dunena.server.route_table import ROUTES
 from dunena.server.static.client_files import LOADER_PATH, ClientFiles
 from dunena.server.static.folder import WwwFolder
+from dunena.server.static.new_pages import NewPages
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
@@ -74,11 +75,12 @@ class Routes:
         overview: Overview,
         pages: dict[str, Response],
         client_files: ClientFiles,
-        www: WwwFolder | None,
+        www: WwwFolder,
+        new_pages: NewPages,
     ) -> None:
         self._admission = admission
         self._stats = views.of(EVERYTHING).stats
-        handlers = Handlers(views, admission, introspection, metrics, overview)
+        handlers = Handlers(views, admission, introspection, metrics, overview, new_pages)
         self._exact: dict[str, _Path] = {}
         self._below: dict[str, _Path] = {}
         for route in ROUTES:
@@ -97,9 +99,8 @@ class Routes:
         # Not in the table: whoever describes the interface to programs should not offer them this.
         self._views = views
         self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC)
-        if www is not None:
-            self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
-            self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
+        self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
+        self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
 
     def _add(
         self,

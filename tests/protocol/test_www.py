@@ -385,7 +385,7 @@ def test_a_browser_is_told_where_pages_are(start_server: StartServer, tmp_path: 
             text = http(server, "GET", path, headers=headers).body.decode()
             assert (str(pages).replace("<1>", "&lt;1&gt;") in text) is (name == "admin")
             assert "<i>" not in text
-        assert '<a href="../">All pages</a>' in text
+        assert '<a href="../../www/">All pages</a>' in text
     reply = http(server, "GET", "/www/nothing.html", headers=headers)
     assert (reply.status, reply.headers["content-type"]) == (404, "text/html; charset=utf-8")
     pages.rmdir()
@@ -467,8 +467,11 @@ def test_no_random_path_serves_bytes_from_outside_the_folder(
 
 
 def test_pages_are_404_without_the_www_setting(shared_server: ServerProcess) -> None:
-    for path in ("/www", "/www/", "/www/index.html"):
+    for path in ("/www/", "/www/index.html"):
         assert http(shared_server, "GET", path).status == 404
+    page = http(shared_server, "GET", "/www/", headers=BROWSER)
+    assert page.status == 404
+    assert b'<a href="../test">' in page.body
 
 
 def test_pages_require_the_token(start_server: StartServer, tmp_path: Path) -> None:

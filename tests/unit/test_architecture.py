@@ -137,12 +137,13 @@ DIRECTIONS = {
     "telemetry.py": {"histogram"},
     "setting_table.py": {"dialects", "persistence", "store"},
     "settings.py": {"dialects", "persistence", "setting_table", "store"},
-    "desktop": set(),
+    "desktop": {"templates"},
     "templates": {"windows_names"},
     "logs.py": {"desktop", "setting_table"},
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
         "sessions", "telemetry", "setting_table", "settings", "watches", "windows_names",
+        "templates",
     },
     "cli": {
         "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",

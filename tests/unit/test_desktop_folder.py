@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dunena.desktop import folder
+from dunena.templates import OWN_PAGES
 
 
 def test_the_default_folder_is_in_the_current_folder_when_run_from_source(
@@ -41,11 +42,24 @@ def test_own_pages_are_found_only_beside_the_executable(
     pages = tmp_path / "www"
     pages.mkdir()
     monkeypatch.chdir(tmp_path)
-    assert folder.own_pages() is None
+    assert folder.own_pages(None) is None
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "dunena"))
-    assert folder.own_pages() == pages
+    assert folder.own_pages(None) == pages
     pages.rmdir()
-    assert folder.own_pages() is None
+    assert folder.own_pages(None) is None
     pages.write_text("no folder", encoding="utf-8")
-    assert folder.own_pages() is None
+    assert folder.own_pages(None) is None
+
+
+def test_pages_that_dunena_made_beside_the_values_are_shown_again(tmp_path: Path) -> None:
+    values = tmp_path / "show" / ".cache"
+    pages = tmp_path / "show" / "www"
+    pages.mkdir(parents=True)
+    assert folder.place_of_pages(values) == pages
+    assert folder.own_pages(values) is None, "it may be anything"
+    (pages / OWN_PAGES).touch()
+    assert folder.own_pages(values) == pages
+    assert folder.own_pages(tmp_path / "other" / ".cache") is None
+    assert folder.own_pages(None) is None
+    assert folder.place_of_pages(None) is None

@@ -31,7 +31,7 @@ def doctor(context: Context, given: GivenSettings, as_json: Json = False) -> Non
 
     folder = None if given.no_persist else given.cache_dir or expected_folder()
     by_name = sources_of(context)
-    settings = settings_of(given, folder, given.www or own_pages(), by_name)
+    settings = settings_of(given, folder, given.www or own_pages(folder), by_name)
     sources = {row.label: by_name[row.name] for row in rows().values()}
     findings = examine(settings, sources)
     is_well = all(finding.level is not Level.BAD for finding in findings)

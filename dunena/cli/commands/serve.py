@@ -24,12 +24,12 @@ def serve(context: Context, given: GivenSettings) -> None:
     """
     from dunena.cli.original import advice, misspelt
     from dunena.cli.running import run_server
-    from dunena.desktop.folder import DataFolder, default_folder, own_pages
+    from dunena.desktop.folder import DataFolder, default_folder, own_pages, place_of_pages
     from dunena.logs import set_up_logging
 
     # Before a folder is made: settings that contradict each other end the start here.
     sources = sources_of(context)
-    settings = settings_of(given, given.cache_dir, given.www or own_pages(), sources)
+    settings = settings_of(given, given.cache_dir, given.www, sources)
     set_up_logging(settings.log_level, settings.log_format)
     for line in advice(os.environ, says_eviction=sources["eviction"] is not None):
         _log.warning(line)
@@ -41,6 +41,8 @@ def serve(context: Context, given: GivenSettings) -> None:
         folder = DataFolder(given.cache_dir)
     else:
         folder = default_folder()
-    settings = replace(settings, cache_dir=None if folder is None else folder.path)
+    path = None if folder is None else folder.path
+    www = given.www or own_pages(path)
+    settings = replace(settings, cache_dir=path, www=www, new_www=place_of_pages(path))
     start_mode = context.obj if isinstance(context.obj, StartMode) else TYPED
     run_server(settings, start_mode, [folder.note] if folder is not None and folder.note else [])

@@ -65,10 +65,13 @@ class FileRest:
 
 
 class WwwFolder:
-    """Answers requests for files of one folder of pages."""
+    """Answers requests for files of one folder of pages.
 
-    def __init__(self, root: Path, refusals: Refusals) -> None:
-        self._root = root
+    ``root`` is the folder; None until there is one.
+    """
+
+    def __init__(self, root: Path | None, refusals: Refusals) -> None:
+        self.root = root
         self._refusals = refusals
 
     def prepare(self, request: Request, request_path: RequestPath) -> Prepared:
@@ -79,15 +82,15 @@ class WwwFolder:
         prepared = self._find(request, request_path)
         if prepared.response.status != _NOT_FOUND or not wants_page(request):
             return prepared
-        if not request_path.names:
+        if not request_path.names and self.root is not None:
             with suppress(OSError):  # the folder itself is missing, or may not be read
-                return Prepared(list_pages(request, self._root))
+                return Prepared(list_pages(request, self.root))
         return Prepared(self.missing(request))
 
     def missing(self, request: Request) -> Response:
         """Answer that there is no such file: a browser with a page."""
         if wants_page(request):
-            return say_missing(request, self._root)
+            return say_missing(request, self.root)
         return Response.error(_NOT_FOUND, "Not found")
 
     def _find(self, request: Request, request_path: RequestPath) -> Prepared:
@@ -137,7 +140,9 @@ class WwwFolder:
         Windows the short name of a hidden file (`ENV~1`) is only then replaced by the real one.
         """
         # Not Path.resolve: it answers a loop of links with a RuntimeError before Python 3.13.
-        root = os.path.realpath(self._root, strict=True)
+        if self.root is None:
+            raise FileNotFoundError(errno.ENOENT, "there is no folder of pages")
+        root = os.path.realpath(self.root, strict=True)
         path = Path(os.path.realpath(Path(root, *names), strict=True))
         if not path.is_relative_to(root):
             raise _LedOutError(path)

@@ -83,19 +83,28 @@ def list_pages(request: Request, root: Path) -> Response:
     return Response(200, body.encode(), _HTML, {"Cache-Control": "no-cache"})
 
 
-def say_missing(request: Request, root: Path) -> Response:
-    """Answer a browser that there is no such page, and what it could have meant."""
+def say_missing(request: Request, root: Path | None) -> Response:
+    """Answer a browser that there is no such page, and what it could have meant.
+
+    ``root`` is None on a server without a folder of pages.
+    """
+    if root is None:
+        text = (
+            "<p>This server shows no pages of yours yet. Make some on its "
+            f'<a href="{_up(request)}test">test page</a>, or start it with '
+            "<code>--www FOLDER</code>.</p>"
+        )
+        return Response(404, _DOCUMENT.format(title="No pages yet", text=text).encode(), _HTML)
     text = (
         f"<p>There is no file <code>{escape(request.path)}</code>. Capital letters count.</p>\n"
-        f'<p><a href="{_up(request)}">All pages</a></p>\n{_where(request, root)}'
+        f'<p><a href="{_up(request)}www/">All pages</a></p>\n{_where(request, root)}'
     )
     return Response(404, _DOCUMENT.format(title="No such page", text=text).encode(), _HTML)
 
 
 def _up(request: Request) -> str:
-    """Return the address of the list, relative: a proxy may show the server below another path."""
-    below = request.path.removeprefix("/www/").count("/")
-    return "../" * below or "./"
+    """Return the server's address, relative: a proxy may show it below another path."""
+    return "../" * request.path.removeprefix("/").count("/")
 
 
 def _where(request: Request, root: Path) -> str:

@@ -18,6 +18,7 @@ from dunena.store.limits import (
     OPERATIONS_MAX,
     PAGE_KEYS_MAX,
 )
+from dunena.templates.catalogue import TEMPLATES
 from dunena.watches.limits import RATE_MAX, RATE_MIN, WAIT_SECONDS_MAX, WAIT_SECONDS_MIN
 
 _Json = dict[str, Any]
@@ -255,6 +256,9 @@ _KEYED_OPERATION: _Json = {
     "required": ["op", "key"],
     "properties": {**_OPERATION["properties"], "key": _NAME},
 }
+_MADE: _Json = _fields(
+    template=_STRING, name=_STRING, title=_STRING, text=_STRING, isMade=_BOOLEAN, pages=_OBJECT
+)
 _LISTED: _Json = {"type": "object", "required": ["key", "size", "revision", "expiresAt"]}
 
 _SCHEMAS: dict[str, _Json] = {
@@ -278,6 +282,9 @@ _SCHEMAS: dict[str, _Json] = {
     "KeysToFind": _fields(
         keys={"type": "array", "items": _NAME, "maxItems": PAGE_KEYS_MAX}, optional={"ns": _NS}
     ),
+    "PagesToMake": _fields(
+        template={"enum": list(TEMPLATES)}, optional={"name": {"type": "string"}}
+    ),
     # --- answers ---
     "Value": _fields(key=_STRING, value={}, optional={"ns": _STRING}),
     "Text": _fields(key=_STRING, value=_STRING),
@@ -299,6 +306,8 @@ _SCHEMAS: dict[str, _Json] = {
         changes=_list_of(_fields(key=_STRING, rev=_COUNT, optional={"event": _STRING})),
         optional={"reset": _BOOLEAN},
     ),
+    "Templates": _fields(templates=_list_of(_MADE), mayMake=_BOOLEAN, optional={"folder": {}}),
+    "MadePages": _MADE,
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(
         name=_STRING,

@@ -1,0 +1,85 @@
+"""Making pages from templates, for who asks with a browser.
+
+Functions that read or write files run in a worker thread, as those of `folder` do.
+"""
+
+from pathlib import Path
+
+import orjson
+
+from dunena.server.http.message import Prepared, Response
+from dunena.server.static.folder import WwwFolder
+from dunena.templates import OWN_PAGES
+from dunena.templates.catalogue import (
+    BadNameError,
+    Template,
+    UnknownTemplateError,
+    read_template,
+    read_templates,
+    write_template,
+)
+
+_NOTE = "dunena made this folder, so `dunena serve` beside it shows it by itself at /www/.\n"
+
+
+class NewPages:
+    """Lists the templates and makes copies of them.
+
+    ``place`` is where a folder of pages is made if the server has none; None for nowhere.
+    """
+
+    def __init__(self, www: WwwFolder, place: Path | None) -> None:
+        self._www = www
+        self._place = place
+
+    def list_templates(self, *, shows_folder: bool) -> Prepared:
+        """Answer with all templates, which of them are there already, and whether more may be."""
+        folder = self._www.root or self._place
+        fields: dict[str, object] = {
+            "templates": [_described(one, folder) for one in read_templates()],
+            "mayMake": folder is not None,
+        }
+        if shows_folder:
+            fields["folder"] = None if folder is None else str(folder)
+        return Prepared(Response(200, orjson.dumps(fields)))
+
+    def make(self, template: str, name: str) -> Prepared:
+        """Answer with the pages of a new copy, or with why there is none."""
+        folder = self._www.root or self._place
+        if folder is None:
+            text = "This server has no folder of pages: start it with --www FOLDER"
+            return Prepared(Response.error(409, text))
+        is_new = self._www.root is None
+        if is_new and folder.exists() and not folder.joinpath(OWN_PAGES).exists():
+            # Its content is somebody's, who has not asked for it to be shown.
+            text = f"The folder {folder} is there already: start with --www {folder} to use it"
+            return Prepared(Response.error(409, text))
+        try:
+            made = write_template(template, folder, name)
+            if is_new:
+                folder.joinpath(OWN_PAGES).write_text(_NOTE, encoding="utf-8")
+        except (UnknownTemplateError, BadNameError) as error:
+            return Prepared(Response.error(400, str(error)))
+        except FileExistsError:
+            text = f"There is a {name or template} among your pages already"
+            return Prepared(Response.error(409, text))
+        except OSError as error:
+            text = f"{folder} cannot be written: {error.strerror or error}"
+            return Prepared(Response.error(507, text))
+        self._www.root = folder
+        fields = _described(read_template(template), folder, made.name)
+        return Prepared(Response(201, orjson.dumps(fields)))
+
+
+def _described(template: Template, folder: Path | None, name: str = "") -> dict[str, object]:
+    """Return a template, or a copy of it, for programs; addresses are relative to the server's."""
+    copy = name or template.name
+    pages = {"overlay": template.overlay, "panel": template.panel, "audience": template.audience}
+    return {
+        "template": template.name,
+        "name": copy,
+        "title": template.title,
+        "text": template.text,
+        "isMade": folder is not None and folder.joinpath(copy).exists(),
+        "pages": {role: f"www/{copy}/{page}" for role, page in pages.items() if page},
+    }
