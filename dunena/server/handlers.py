@@ -241,6 +241,11 @@ class Handlers:
         later = partial(self._new_pages.list_templates, shows_folder=shows_folder)
         return Response(200, later=later)
 
+    def preview_template(self, request: Request, _now: int) -> Response:
+        """Answer with a file of what shows a template."""
+        path = request.path.removeprefix("/templates/")
+        return Response(200, later=partial(self._new_pages.preview, path))
+
     def make_pages(self, request: Request, _now: int) -> Response:
         """Answer with pages that were made from a template."""
         if not request.has_body:

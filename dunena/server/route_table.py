@@ -342,6 +342,7 @@ ROUTES = (
     ),
     # --- for browsers: not described ---
     Route("GET", "/", Handlers.root, access=Access.PUBLIC),
+    Route("GET", "/templates/{file}", Handlers.preview_template, access=Access.PUBLIC),
     Route("POST", "/session", Handlers.open_session, access=Access.PUBLIC),
     Route("DELETE", "/session", Handlers.close_session, access=Access.PUBLIC),
     Route("POST", "/pages-from-disk", Handlers.decide_on_disk_pages, _ADMIN),

@@ -21,6 +21,8 @@ DESCRIPTION = "template.json"
 
 _FOLDER = Path(__file__).parent
 _SHARED = "shared"
+_OVERLAY_SCRIPT = "overlay.js"
+_PREVIEWED = frozenset({"overlay.html", "overlay.css", _OVERLAY_SCRIPT, "roll.js", DESCRIPTION})
 
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _NAME_LENGTH_MAX = 40
@@ -69,6 +71,20 @@ def read_template(name: str) -> Template:
 def read_templates() -> list[Template]:
     """Return all templates, in the order in which they are shown."""
     return [read_template(name) for name in TEMPLATES]
+
+
+def read_preview(template: str, file: str) -> bytes | None:
+    """Return a file of what shows a template before there is a copy of it; None if there is none.
+
+    It has the template's own overlay, with a stand-in for the store. Raise `OSError` if the files
+    are gone, which a cleaner of temporary folders may have taken.
+    """
+    if template not in TEMPLATES or file not in _PREVIEWED:
+        return None
+    if file == _OVERLAY_SCRIPT:
+        return (_FOLDER / "preview.js").read_bytes()
+    own = _FOLDER / template / file
+    return (own if own.is_file() else _FOLDER / _SHARED / file).read_bytes()
 
 
 def write_template(template: str, pages: Path, name: str = "") -> Path:

@@ -34,6 +34,8 @@ liveLink.heartbeat = '{"type":"ping"}';
 const consoleLink = new Link("console", api, admit, log);
 
 let notice = null;
+let start = null;
+let wantsStart = true;
 const tabs = new Tabs(byId("tabs"));
 const keys = new KeysView(api, operations);
 const events = new Events(liveLink, () => api.place());
@@ -100,11 +102,23 @@ function showInfo(info) {
   byId("sign-out").hidden = !info.hasToken;
   setText(byId("server-info"), `${info.version} · ${count(info.entries, "key")}`);
   keys.sawRevision(info.revision);
+  if (info.entries === 0 && wantsStart) showStart();
   operations.keepsHistory = info.settings?.history !== 0;
   if (notice || info.refusedOrigins) {
     loadNotice().then((loaded) => loaded.sawRefusals(info.refusedOrigins), () => {});
   }
 }
+
+// Loads the cards of templates, with which a new store begins.
+async function showStart() {
+  wantsStart = false; // once, by itself
+  const loaded = await import("./views/startscreen.js").catch(() => null);
+  if (!loaded) return;
+  start ??= new loaded.StartScreen(api);
+  tabs.show("keys");
+  start.show();
+}
+byId("start-open").addEventListener("click", showStart);
 
 // Loads the notice that a page from disk was refused, which few servers ever see.
 async function loadNotice() {

@@ -9,14 +9,22 @@ import orjson
 
 from dunena.server.http.message import Prepared, Response
 from dunena.server.static.folder import WwwFolder
+from dunena.server.static.media_types import media_type
 from dunena.templates import OWN_PAGES
 from dunena.templates.catalogue import (
     BadNameError,
     Template,
     UnknownTemplateError,
+    read_preview,
     read_template,
     read_templates,
     write_template,
+)
+
+# The pages have their scripts and styles in them. They are shown in the test page alone.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+    " img-src data:; frame-ancestors 'self'"
 )
 
 _NOTE = "dunena made this folder, so `dunena serve` beside it shows it by itself at /www/.\n"
@@ -42,6 +50,18 @@ class NewPages:
         if shows_folder:
             fields["folder"] = None if folder is None else str(folder)
         return Prepared(Response(200, orjson.dumps(fields)))
+
+    def preview(self, path: str) -> Prepared:
+        """Answer with a file that shows a template: ``path`` is its name, a slash and the file."""
+        template, _, file = path.partition("/")
+        try:
+            content = read_preview(template, file)
+        except OSError:
+            return Prepared(Response.error(404, "The templates are gone: start the server again"))
+        if content is None:
+            return Prepared(Response.error(404, "Not found"))
+        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
+        return Prepared(Response(200, content, media_type(file), headers))
 
     def make(self, template: str, name: str) -> Prepared:
         """Answer with the pages of a new copy, or with why there is none."""

@@ -94,6 +94,11 @@ export class Api {
     await this.#post("pages-from-disk", JSON.stringify({ letIn }));
   }
 
+  // Returns the pages of a new copy of a template.
+  async makePages(template) {
+    return (await this.#post("templates", JSON.stringify({ template }))).json();
+  }
+
   async openSession(token) {
     await this.#post("session", JSON.stringify({ token }));
   }
