@@ -131,7 +131,7 @@ class SharedRooms:
         nobody: Any = None
         no_files: Any = SimpleNamespace(constant={}, loader=None)
         others = (admission, nobody, nobody, nobody, {}, no_files, None)
-        routes = SharedRoutes(self.views, *others)
+        routes = SharedRoutes(self.views, *others, None)
         self.parts.attach(self.sessions, routes, Routes(self.parts.plan_views, *others))
         return Context(
             loop=loop,

@@ -28,8 +28,8 @@ _TAG_DIGITS = 16  # hexadecimal digits of a hash, enough to tell versions of a f
 # The page loads nothing from other origins, and may connect to any server.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " connect-src 'self' ws: wss:; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
-    " require-trusted-types-for 'script'"
+    " connect-src 'self' ws: wss:; frame-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 
 
