@@ -97,6 +97,7 @@ EXCLUSIONS = (
         within="websockets",
     ),
     Exclusion("cli __main__", "a command for restarting programs", within="watchfiles"),
+    Exclusion("cli helpers", "a command, and texts for codes of other kinds", within="segno"),
     Exclusion(
         "multiprocessing _multiprocessing _posixshmem concurrent.futures.process",
         "what watchfiles would restart programs with (see STAND_INS); no process is made with it",
@@ -164,12 +165,12 @@ def excluded_modules(system: str, encodings: Iterable[str] = ()) -> list[str]:
 
 
 def hidden_imports(system: str) -> list[str]:
-    """What is imported only when the first scrape comes, the watcher's thread starts or a command
-    is given, and never missing."""
+    """What is imported only when the first scrape comes, the watcher's thread starts, a QR code is
+    made or a command is given, and never missing."""
     commands = (f"dunena.cli.commands.{path.stem}" for path in sorted(COMMANDS.glob("*.py")))
     watcher = [] if system == "linux" else ["watchfiles"]
     # The last by the library for NATS, in a way that looking at its source does not show.
-    return ["prometheus_client", *watcher, *commands, "pkgutil"]
+    return ["prometheus_client", "segno", *watcher, *commands, "pkgutil"]
 
 
 EXTENSION_SUFFIXES = (".so", ".pyd")
@@ -232,6 +233,11 @@ STAND_INS = {
     "rich._emoji_codes": StandIn(
         "EMOJI: dict[str, str] = {}\n",
         "The names of emoji that rich puts into texts: those of dunena have none.",
+    ),
+    "segno.writers": StandIn(
+        "",
+        "segno imports it, and with it XML, for pictures; of that library only the bits of a code "
+        "are used.",
     ),
     "importlib.metadata": StandIn(
         "",

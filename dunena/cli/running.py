@@ -235,9 +235,13 @@ def _import_rest(*, is_everything: bool) -> None:
 
     if is_everything:
         import prometheus_client  # noqa: F401
+        import segno  # noqa: F401
 
         if sys.platform != "linux":  # there the server uses inotify itself
             import watchfiles  # noqa: F401
 
+        import dunena.qr_code
+        import dunena.server.access.sign_in
         import dunena.server.get_writes
+        import dunena.server.restart_command
         import dunena.server.status.openapi  # noqa: F401

@@ -90,9 +90,23 @@ class Grant:
         described = repr((self.digest, rights, self.keys, self.namespaces, self.channels))
         return hashlib.sha256(described.encode()).digest()
 
+    def covers(self, other: "Grant") -> bool:
+        """Return whether it permits all that another grant does; globs are compared as texts."""
+        return (
+            other.rights <= self.rights
+            and _covers(self.keys, other.keys)
+            and _covers(self.namespaces, other.namespaces)
+            and _covers(self.readable_channels, other.readable_channels)
+            and _covers(self.writable_channels, other.writable_channels)
+        )
+
     @property
     def _has_every_key(self) -> bool:
         return "*" in self.keys and "*" in self.namespaces
+
+
+def _covers(globs: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return "*" in globs or set(others) <= set(globs)
 
 
 EVERYTHING = Grant("", frozenset(Right))

@@ -24,8 +24,21 @@ def network_urls(settings: Settings, port: int) -> list[str]:
     if settings.is_loopback:
         return []
     hosts = own_addresses(settings.host) if settings.host in ANY_HOSTS else [settings.host]
+    return [url_of(settings, host, port) for host in hosts]
+
+
+def url_of(settings: Settings, host: str, port: int) -> str:
+    """Return the base URL of a server at an address, without a slash at the end."""
     scheme = "https" if settings.is_encrypted else "http"
-    return [f"{scheme}://{_bracketed(host)}:{port}" for host in hosts]
+    return f"{scheme}://{_bracketed(host)}:{port}"
+
+
+def lan_addresses() -> list[str]:
+    """Return the addresses at which a phone would reach this machine, the best first.
+
+    Those of IPv4 if there are any: they can be typed, and are seldom reached from the internet.
+    """
+    return own_addresses("0.0.0.0") or own_addresses("::")
 
 
 def own_addresses(host: str) -> list[str]:

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dunena import DEFAULT_PORT, PORT_MAX
@@ -50,6 +51,7 @@ from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.sessions import Sessions
+from dunena.server.sharing import Sharing
 from dunena.server.shortage import Shortage
 from dunena.server.static.client_files import ClientFiles
 from dunena.server.static.folder import WwwFolder
@@ -70,7 +72,10 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from dunena.persistence.log import Log, OpenLog
+    from dunena.server.access.sign_in import SignIn
     from dunena.server.shared.expiry import SharedExpiry
     from dunena.server.shared.opening import SharedParts
     from dunena.server.status.store_notices import StoreNotices
@@ -102,6 +107,8 @@ Handled = tuple[
     ClientFiles,
     WwwFolder,
     NewPages,
+    Sharing,
+    Callable[[], "SignIn"],
 ]
 """What `Routes` has besides the views."""
 
@@ -180,6 +187,7 @@ class Server:
         self._services: Services
         self._sessions: Sessions
         self._listeners: Listeners
+        self._sharing: Sharing
         self._expiry: ExpiryTimer | SharedExpiry
         self._outside: Outside | None = None
         self._notices: StoreNotices | None = None
@@ -274,6 +282,7 @@ class Server:
         Raise `StopError` if not all changes could be stored.
         """
         self._listeners.close()
+        self._sharing.close()
         self._expiry.cancel()
         self._sessions.stop()
         if self._probe_timer is not None:
@@ -371,16 +380,39 @@ class Server:
         """Bind the port, without accepting connections yet; raise `StartError`."""
         settings = self.settings
         self._certificate = self._load_certificate()
-        tls = None if self._certificate is None else self._certificate.context
         try:
             if await is_taken(settings.host, settings.port):
                 raise BindError(settings.host, OSError(errno.EADDRINUSE, "somebody answers on it"))
             self._listeners = await Listeners.open(
-                loop, lambda: HttpConnection(self._context), settings.host, settings.port, tls
+                loop,
+                lambda: HttpConnection(self._context),
+                settings.host,
+                settings.port,
+                self._tls,
             )
         except BindError as failure:
             raise bind_failure(settings, failure) from failure
         self.port = self._listeners.port
+
+    async def _listen_also(self, host: str) -> Listeners:
+        """Bind the port at an address of the network, where the server is to be shared."""
+        return await Listeners.open(
+            self._loop,
+            lambda: HttpConnection(self._context, is_shared=True),
+            host,
+            self.port,
+            self._tls,
+        )
+
+    @property
+    def _tls(self) -> "SSLContext | None":
+        return None if self._certificate is None else self._certificate.context
+
+    @cached_property
+    def _sign_in(self) -> "SignIn":
+        from dunena.server.access.sign_in import SignIn  # imported here: few servers have a use
+
+        return SignIn(self._context.admission, self._tokens, self._sharing.urls)
 
     def _open_engine(self, progress: Progress) -> tuple[Engine, Loaded]:
         if self._shared is not None:
@@ -419,12 +451,24 @@ class Server:
         refusals = Refusals(settings, self.port, shortage=self._shortage)
         admission = self._build_admission(refusals)
         registry = self._build_registry(loop)
+        self._sharing = Sharing(
+            loop, settings, self.port, self._tokens, self._listen_also, self._apply_tokens
+        )
         tick = self._build_tick(loop, services)
         self._sessions = self._build_sessions(loop, services, views, tick)
         status = self._build_status(loop, services, admission, registry)
         www = WwwFolder(settings.www, refusals)
         new_pages = NewPages(www, settings.new_www)
-        handled = (admission, *status, pages, client_files, www, new_pages)
+        handled = (
+            admission,
+            *status,
+            pages,
+            client_files,
+            www,
+            new_pages,
+            self._sharing,
+            lambda: self._sign_in,
+        )
         return Context(
             loop=loop,
             settings=settings,
@@ -527,7 +571,9 @@ class Server:
             shortage=self._shortage,
             has_get_writes=lambda: self._tokens.have_get_secrets,
         )
-        overview = Overview(settings, self.port, addresses, admission, registry, figures)
+        overview = Overview(
+            settings, self.port, addresses, admission, registry, figures, self._sharing
+        )
         return introspection, Metrics(figures), overview
 
     def _build_tick(self, loop: asyncio.AbstractEventLoop, services: Services) -> Tick:
@@ -566,12 +612,7 @@ class Server:
         if step_ms:
             _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
         if self._tokens.reload_if_changed():
-            self._context.views.keep(self._tokens.grants)
-            if self._shared is not None:
-                self._shared.keep(self._tokens.grants)
-            self._services.watches.forget_positions()
-            self._context.registry.update_grant(self._tokens.current_grant)
-            self._sessions.table.change_rights(self._tokens.current_grant, self._context.tick.now)
+            self._apply_tokens()
         if self._certificate is not None:
             self._certificate.reload_if_changed()
         self.engine.check_folder()
@@ -584,6 +625,15 @@ class Server:
         if self._notices is not None:
             self._notices.look(self._loop.time())
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
+
+    def _apply_tokens(self) -> None:
+        """Give every connection and session the present rights of its token."""
+        self._context.views.keep(self._tokens.grants)
+        if self._shared is not None:
+            self._shared.keep(self._tokens.grants)
+        self._services.watches.forget_positions()
+        self._context.registry.update_grant(self._tokens.current_grant)
+        self._sessions.table.change_rights(self._tokens.current_grant, self._context.tick.now)
 
     def _wake(self) -> None:
         """Collect changes by others; called in the engine's thread, which may outlive the loop."""

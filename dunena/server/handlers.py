@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
+
+import orjson
 
 from dunena.dialects import http_api
 from dunena.dialects.errors import ClientError
@@ -21,12 +24,16 @@ from dunena.server.http.message import (
     Search,
     decode_component,
 )
+from dunena.server.sharing import Sharing
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.new_pages import NewPages
 from dunena.server.static.request_path import parse_request_path
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
+
+if TYPE_CHECKING:
+    from dunena.server.access.sign_in import SignIn
 
 _PARTS_OF_THE_ORIGINAL = frozenset(["ttl", "touch", "version", "cas", "incr", "decr"])
 """Paths of the original dunena below ``/cache/{key}/``. A key may end like that too; if no such key
@@ -48,6 +55,8 @@ class Handlers:
         metrics: Metrics,
         overview: Overview,
         new_pages: NewPages,
+        sharing: Sharing,
+        sign_in: "Callable[[], SignIn]",
     ) -> None:
         self._views = views
         self._admission = admission
@@ -55,6 +64,8 @@ class Handlers:
         self._metrics = metrics
         self._overview = overview
         self._new_pages = new_pages
+        self._sharing = sharing
+        self._sign_in = sign_in
         self._services = views.of(EVERYTHING)
 
     # --- pages ---
@@ -291,7 +302,12 @@ class Handlers:
 
     def open_session(self, request: Request, _now: int) -> Response:
         """Answer a token with the session cookie that stands for it."""
-        if not self._admission.wants_token:
+        if "x-www-form" in request.headers.get("content-type", ""):
+            from dunena.server.access.sign_in import is_form
+
+            if is_form(request):
+                return self._sign_in().take_form(request)
+        if not self._admission.wants_token(request):
             return Response(204)
         if not request.has_body:
             return _length_required()
@@ -302,6 +318,59 @@ class Handlers:
     def close_session(self, _request: Request, _now: int) -> Response:
         """Answer with a header that deletes the session cookie."""
         return Response(204, headers={"Set-Cookie": self._admission.expired_cookie()})
+
+    # --- phones ---
+
+    def qr_code(self, request: Request, _now: int) -> Response:
+        """Answer with a text of the query as a QR code."""
+        from dunena.qr_code import TEXT_BYTES_MAX, TextTooLongError, qr_svg  # seldom needed
+
+        text = request.query().get("text", "")
+        if not text:
+            raise ClientError("text is missing: /qr?text=http://192.168.1.10:3000/test")
+        try:
+            picture = qr_svg(text)
+        except TextTooLongError:
+            raise ClientError(f"text may have {TEXT_BYTES_MAX} bytes at most") from None
+        headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+        return Response(200, picture, "image/svg+xml", headers)
+
+    def list_invitable(self, request: Request, _now: int) -> Response:
+        """Answer with the tokens that an invitation may have the rights of."""
+        return self._sign_in().list_tokens(request)
+
+    def invite(self, request: Request, _now: int) -> Response:
+        """Answer with an address that signs one browser in."""
+        if not request.has_body:
+            return _length_required()
+        fields = http_api.body_object(request.body)
+        refuse_unknown(fields, ("page", "token"))
+        return self._sign_in().make(request, fields.get("page"), fields.get("token"))
+
+    def show_invite(self, request: Request, _now: int) -> Response:
+        """Answer with the page of an invitation, which is not used by that."""
+        return self._sign_in().show(request)
+
+    def use_invite(self, request: Request, _now: int) -> Response:
+        """Sign a browser in."""
+        return self._sign_in().use(request)
+
+    def sharing(self, _request: Request, _now: int) -> Response:
+        """Answer whether the server is shared on the network, and where."""
+        return Response(200, orjson.dumps(self._sharing.state()))
+
+    def share(self, request: Request, _now: int) -> Response:
+        """Share the server on the network, or no longer."""
+        if not request.has_body:
+            return _length_required()
+        is_wanted = http_api.body_object(request.body).get("on")
+        refusal = self._admission.refusal_of_decision(request) or self._sharing.refusal(request)
+        if refusal is not None:
+            return refusal
+        if not isinstance(is_wanted, bool):
+            return Response.error(400, "on must be a boolean")
+        act = self._sharing.answer_begin if is_wanted else self._sharing.answer_end
+        return Response(200, later=act)
 
     def _services_of(self, request: Request) -> Services:
         return self._views.of(request.grant)

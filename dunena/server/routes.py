@@ -19,6 +19,7 @@ from dunena.server.http.message import GET_WRITES_PREFIX, BadTargetError, Reques
 from dunena.server.limits import PUBLIC_BODY_BYTES_MAX
 from dunena.server.route import Access, Route
 from dunena.server.route_table import ROUTES
+from dunena.server.sharing import Sharing
 from dunena.server.static.client_files import LOADER_PATH, ClientFiles
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.new_pages import NewPages
@@ -28,6 +29,7 @@ from dunena.server.status.overview import Overview
 from dunena.store.errors import WriteRefusedError
 
 if TYPE_CHECKING:
+    from dunena.server.access.sign_in import SignIn
     from dunena.server.get_writes import GetWrites
 
 RouteHandler = Callable[[Request, int], Response]
@@ -77,10 +79,14 @@ class Routes:
         client_files: ClientFiles,
         www: WwwFolder,
         new_pages: NewPages,
+        sharing: Sharing,
+        sign_in: "Callable[[], SignIn]",
     ) -> None:
         self._admission = admission
         self._stats = views.of(EVERYTHING).stats
-        handlers = Handlers(views, admission, introspection, metrics, overview, new_pages)
+        handlers = Handlers(
+            views, admission, introspection, metrics, overview, new_pages, sharing, sign_in
+        )
         self._exact: dict[str, _Path] = {}
         self._below: dict[str, _Path] = {}
         for route in ROUTES:
@@ -175,6 +181,12 @@ class Routes:
             is_page=_is_page(route),
         )
         if refusal is not None and refusal.status == _UNAUTHORIZED:
+            if request.is_navigation:
+                from dunena.server.access import plain_pages  # few servers have a use
+
+                page = plain_pages.sign_in_page(request, request.target)
+                page.headers |= refusal.headers
+                return page
             # An admitted page may also read that it lacks the token.
             return self._readable(route, request, refusal)
         return refusal
@@ -186,7 +198,7 @@ class Routes:
             return True
         is_probe = route.is_for_probes and not self._admission.shows_token(request)
         # On a server without tokens the admission sets the grant to everything.
-        return not (route.is_public or (is_probe and self._admission.wants_token))
+        return not (route.is_public or (is_probe and self._admission.wants_token(request)))
 
     def _readable(self, route: _Path | None, request: Request, response: Response) -> Response:
         """Add CORS headers to a response, for the requesting page, which was admitted."""

@@ -17,7 +17,14 @@ EXAMPLES = os.environ.get("DUNENA_CONFORMANCE_EXAMPLES", "15")
 
 UNSAID = "positive_data_acceptance,negative_data_rejection"
 
-UNDESCRIBED = {"/", "/session", "/pages-from-disk"}
+UNDESCRIBED = {
+    "/",
+    "/session",
+    "/pages-from-disk",
+    "/templates/{file}",
+    "/invite/{secret}",
+    "/sharing",
+}
 """For browsers: a redirection, a cookie, and a decision on the test page."""
 
 

@@ -509,6 +509,10 @@ ROUTES = {
     "/namespaces": {"GET"},
     "/server": {"GET"},
     "/pages-from-disk": {"POST"},
+    "/qr": {"GET"},
+    "/invites": {"GET", "POST"},
+    "/invite/k": {"GET", "POST"},
+    "/sharing": {"GET", "POST"},
 }
 
 

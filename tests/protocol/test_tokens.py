@@ -96,8 +96,11 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/flush"): {},
     ("POST", "/publish/{channel}"): {"any": "JSON"},
     ("POST", "/pages-from-disk"): {"letIn": False},
+    ("POST", "/invites"): {"page": "/test"},
+    ("POST", "/templates"): {"template": "scoreboard"},
+    ("POST", "/sharing"): {"on": False},
 }
-QUERIES = {"/watch": "?key=k&wait=1"}
+QUERIES = {"/watch": "?key=k&wait=1", "/qr": "?text=k"}
 BATCHES = {
     Right.READ: {"action": "mget", "keys": ["k"]},
     Right.WRITE: {"action": "mset", "entries": [{"key": "k", "value": "v"}]},

@@ -108,8 +108,11 @@ NO_IO_ROOMS = {
     "sessions": set(),
     "watches": set(),
     "windows_names.py": set(),
+    "qr_code.py": set(),
     "server/limits.py": set(),
     "server/message_budget.py": set(),
+    "server/access/invites.py": set(),
+    "server/access/own_path.py": set(),
     "server/access/peers.py": set(),
     "server/access/token_rate_limiter.py": set(),
     "server/static/request_path.py": set(),
@@ -140,14 +143,15 @@ DIRECTIONS = {
     "desktop": {"templates"},
     "templates": {"windows_names"},
     "logs.py": {"desktop", "setting_table"},
+    "qr_code.py": set(),
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
         "sessions", "telemetry", "setting_table", "settings", "watches", "windows_names",
-        "templates",
+        "templates", "qr_code",
     },
     "cli": {
         "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
-        "desktop", "logs", "plain_files", "templates",
+        "desktop", "logs", "plain_files", "templates", "qr_code",
     },
 }  # fmt: skip
 

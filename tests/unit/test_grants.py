@@ -357,3 +357,29 @@ def test_random_requests_read_and_write_only_what_a_grant_permits(
                 _, written = requests[int(number)]
                 places = [(written.get("ns", ""), key) for key in written["keys"]]
                 assert any(may(Right.READ, ns, key) for ns, key in places)
+
+
+FULL = Grant("full", frozenset(Right))
+SHOW = Grant("show", frozenset([Right.READ, Right.WRITE]), ("score", "team-*"), ("show",))
+
+
+@pytest.mark.parametrize(
+    ("other", "is_covered"),
+    [
+        (SHOW, True),
+        (Grant("same", SHOW.rights, SHOW.keys, SHOW.namespaces), True),
+        (Grant("less", frozenset([Right.READ]), ("score",), ("show",)), True),
+        (Grant("more rights", frozenset(Right), ("score",), ("show",)), False),
+        (Grant("more keys", frozenset([Right.READ]), ("score", "a"), ("show",)), False),
+        (Grant("all keys", frozenset([Right.READ]), ("*",), ("show",)), False),
+        (Grant("more namespaces", frozenset([Right.READ]), ("score",), ("show", "")), False),
+        (Grant("a channel", frozenset([Right.WRITE]), ("score",), ("show",), ("chat",)), False),
+        (Grant("no channel", frozenset([Right.READ]), ("score",), ("show",), ()), True),
+        (FULL, False),
+    ],
+    ids=lambda one: one.name if isinstance(one, Grant) else str(one),
+)
+def test_a_grant_covers_what_permits_no_more(other: Grant, is_covered: bool) -> None:
+    assert SHOW.covers(other) is is_covered
+    assert FULL.covers(other)
+    assert EVERYTHING.covers(other)

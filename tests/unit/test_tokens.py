@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dunena.dialects.grants import ANY, EVERYTHING, Right
-from dunena.server.access.tokens import COMMAND_LINE, Tokens, TokensError
+from dunena.server.access.tokens import COMMAND_LINE, SHARED, Tokens, TokensError
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
 
 OVERLAY = """\
@@ -285,3 +285,38 @@ def test_a_secret_belongs_to_one_table_and_is_no_token(file: Path, field: str) -
         other += 'get = "secret-of-the-button"\n'
     with pytest.raises(TokensError, match=rf"\[other\]: the {field} of \[overlay\]"):
         written(file, BUTTON + other)
+
+
+# --- shared on the network ---
+
+
+def test_a_shared_token_may_read_and_write_and_not_administer() -> None:
+    tokens = Tokens()
+    tokens.share("guest")
+    grant = tokens.grant_of(b"guest")
+    assert grant is not None
+    assert (grant.name, grant.rights) == (SHARED, {Right.READ, Right.WRITE})
+    assert grant.is_complete
+    assert not tokens.are_needed, "clients of this machine need none"
+    assert tokens.current_grant(grant) == grant
+    assert tokens.current_grant(EVERYTHING) is EVERYTHING
+    assert tokens.grant_of_scope(EVERYTHING.scope) is EVERYTHING
+    assert tokens.grant_of_scope(grant.scope) == grant
+    tokens.share(None)
+    assert tokens.grants == frozenset()
+    assert tokens.current_grant(grant) is None
+    assert tokens.current_grant(EVERYTHING) is EVERYTHING
+
+
+def test_clients_without_a_token_lose_everything_once_tokens_are_needed(file: Path) -> None:
+    assert written(file, DIRECTOR).current_grant(EVERYTHING) is None
+
+
+def test_the_cookie_of_a_grant_is_that_of_its_token(file: Path) -> None:
+    tokens = written(file, OVERLAY + DIRECTOR)
+    overlay = tokens.grant_of(b"overlay secret")
+    assert overlay is not None
+    assert tokens.cookie_of_grant(overlay) == tokens.cookie_of("overlay secret")
+    rewrite(file, DIRECTOR)
+    tokens.reload_if_changed()
+    assert tokens.cookie_of_grant(overlay) is None

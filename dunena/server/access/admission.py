@@ -159,18 +159,22 @@ class Admission:
             return Response.error(403, _WRONG_SECRET)
         return refusal
 
-    def allows_host(self, host: str) -> bool:
-        """Return whether a request with this Host header may be admitted."""
+    def allows_host(self, host: str, *, is_shared: bool = False) -> bool:
+        """Return whether a request with this Host header may be admitted.
+
+        ``is_shared``: it came where the server is shared, and so needs a token.
+        """
         authority = read_host(host)
         if authority is None:
             return False
         settings, name = self._settings, authority.host.rstrip(".")
         if is_loopback_host(name) or settings.allow_hosts & {name, ANY_HOST}:
             return True
-        if settings.is_loopback:
+        if settings.is_loopback and not is_shared:
             return False
         return (
-            self.wants_token
+            self._tokens.are_needed
+            or is_shared
             or _is_address(name)
             or name in self._own_names
             or (_is_private_name(name))
@@ -200,7 +204,7 @@ class Admission:
         if not _is_same_origin(request.headers.get("origin", ""), host):
             return Response.error(403, "Only a page of this server may decide that")
         authority = read_host(host)
-        if authority is None or not (self.wants_token or _is_address(authority.host)):
+        if authority is None or not (self._tokens.are_needed or _is_address(authority.host)):
             return Response.error(403, "Open the test page by the server's address to decide that")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             return Response.error(400, "Content-Type must be application/json")
@@ -257,10 +261,13 @@ class Admission:
                 headers["Access-Control-Allow-Private-Network"] = "true"
         return Response(204, headers=headers)
 
-    @property
-    def wants_token(self) -> bool:
-        """Whether the server has tokens, so that a request needs one."""
-        return self._tokens.are_needed
+    def wants_token(self, request: Request) -> bool:
+        """Return whether a request needs a token: all do if the server has tokens.
+
+        Where it is shared they do even after its end, when no token is right: a connection may
+        outlast the listener.
+        """
+        return self._tokens.are_needed or request.is_shared
 
     def shows_token(self, request: Request) -> bool:
         """Return whether a request presents a token or a cookie, right or wrong."""
@@ -271,8 +278,21 @@ class Admission:
         refusal = self._refusal_of(request, [(self._tokens.grant_of, token.encode())])
         if refusal is not None:
             return refusal
-        cookie = f"{self._cookie_name}={self._tokens.cookie_of(token)}"
-        return Response(204, headers={"Set-Cookie": f"{cookie}; {self._cookie_attributes()}"})
+        return Response(204, headers={"Set-Cookie": self._cookie(self._tokens.cookie_of(token))})
+
+    def refusal_of_secret(
+        self, request: Request, secret: str, find: Callable[[bytes], Grant | None]
+    ) -> Response | None:
+        """Return the response that refuses a secret that ``find`` looks up; None if it is right.
+
+        The request then has its ``grant`` set. A wrong one counts like a wrong token.
+        """
+        return self._refusal_of(request, [(find, secret.encode())])
+
+    def cookie_of_grant(self, grant: Grant) -> str | None:
+        """Return the Set-Cookie value that signs a browser in; None if its token is gone."""
+        value = self._tokens.cookie_of_grant(grant)
+        return None if value is None else self._cookie(value)
 
     def expired_cookie(self) -> str:
         """Return the Set-Cookie value that deletes the session cookie."""
@@ -287,7 +307,7 @@ class Admission:
         host = request.headers.get("host")
         if host is None and not request.is_http_1_0:
             return Response.error(400, "Missing Host header")  # RFC 9112, 3.2
-        if host is not None and not self.allows_host(host):
+        if host is not None and not self.allows_host(host, is_shared=request.is_shared):
             self._report_host(host)
             return Response.error(403, "Host not allowed")
         return None
@@ -297,12 +317,15 @@ class Admission:
         site = request.headers.get("sec-fetch-site", "none")
         return site not in _OWN_SITES and not self._lets_all_in
 
+    def _cookie(self, value: str) -> str:
+        return f"{self._cookie_name}={value}; {self._cookie_attributes()}"
+
     def _cookie_attributes(self) -> str:
         secure = "; Secure" if self._settings.is_encrypted else ""
         return f"HttpOnly; SameSite=Strict; Path=/{secure}"
 
     def _refusal_of_token(self, request: Request) -> Response | None:
-        if not self._tokens.are_needed:
+        if not self.wants_token(request):
             request.grant = EVERYTHING
             return None
         return self._refusal_of(request, self._presented_tokens(request))

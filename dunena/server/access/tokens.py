@@ -33,6 +33,9 @@ COMMAND_LINE = "--token"
 _COOKIE_PURPOSE = b"dunena session cookie"
 _FIELDS = {"token", "rights", "keys", "namespaces", "channels", "get"}
 
+SHARED = "this network"
+"""The name of the grant of the token that is made when a server is shared on the network."""
+
 GET_WRITES = "--get-writes"
 """The name of the grant of the secret from the command line."""
 
@@ -66,6 +69,8 @@ class Tokens:
         self._seen = self._signature()
         self._grants: dict[bytes, Grant] = {}
         self._cookies: dict[bytes, bytes] = {}
+        self._cookie_values: dict[bytes, bytes] = {}
+        self._shared: list[_Known] = []
         self._get_secrets: dict[bytes, Grant] = {}
         self._own_get_secrets: dict[bytes, Grant] = {}
         self._take(_read(file) if file is not None else [])
@@ -76,6 +81,23 @@ class Tokens:
     def are_needed(self) -> bool:
         """Whether the server has tokens, so that every client needs one."""
         return bool(self._own) or self._file is not None
+
+    @property
+    def shared_token(self) -> str | None:
+        """The token that clients of other machines need, while those of this one need none."""
+        return self._shared[0].token if self._shared else None
+
+    def share(self, token: str | None) -> None:
+        """Want this token of clients of other machines from now on; None for no longer.
+
+        It may read and write everything, and not administer the server. The server has no others.
+        """
+        rights = frozenset((Right.READ, Right.WRITE))
+        self._shared = []
+        if token is not None:
+            grant = Grant(SHARED, rights, digest=_digest(token.encode()))
+            self._shared = [_Known(token, grant, None)]
+        self._take([])
 
     @property
     def have_get_secrets(self) -> bool:
@@ -115,13 +137,23 @@ class Tokens:
         """Return the value of the cookie for a token: valid as long as the token is."""
         return _cookie(token).decode()
 
+    def cookie_of_grant(self, grant: Grant) -> str | None:
+        """Return the value of the cookie for a grant's token; None if that is no longer valid."""
+        value = self._cookie_values.get(grant.digest)
+        return None if value is None else value.decode()
+
     def current_grant(self, grant: Grant) -> Grant | None:
-        """Return the present grant of a grant's token; None if the token is no longer valid."""
+        """Return the present grant of a grant's token; None if the token is no longer valid.
+
+        The grant of clients that need no token stays.
+        """
+        if grant is EVERYTHING and not self.are_needed:
+            return grant
         return self._grants.get(grant.digest)
 
     def grant_of_scope(self, scope: bytes) -> Grant | None:
         """Return the grant that has a scope; None if no valid token has it."""
-        grants = self.grants if self.are_needed else (EVERYTHING,)
+        grants = self.grants if self.are_needed else (*self.grants, EVERYTHING)
         return next((grant for grant in grants if grant.scope == scope), None)
 
     def reload_if_changed(self) -> bool:
@@ -143,9 +175,10 @@ class Tokens:
         return True
 
     def _take(self, read: list[_Known]) -> None:
-        tokens = [*read, *self._own]
+        tokens = [*read, *self._own, *self._shared]
         self._grants = {known.grant.digest: known.grant for known in tokens}
-        self._cookies = {_digest(_cookie(known.token)): known.grant.digest for known in tokens}
+        self._cookie_values = {known.grant.digest: _cookie(known.token) for known in tokens}
+        self._cookies = {_digest(value): digest for digest, value in self._cookie_values.items()}
         self._get_secrets = {
             _digest(known.get_secret.encode()): known.grant
             for known in tokens

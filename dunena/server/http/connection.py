@@ -46,10 +46,14 @@ _AT_ITS_END: Final = (HttpState.ENDING, HttpState.LINGERING)
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection while it speaks HTTP."""
+    """One connection while it speaks HTTP.
 
-    def __init__(self, context: Context) -> None:
+    ``is_shared``: it was accepted where the server is shared on the network.
+    """
+
+    def __init__(self, context: Context, *, is_shared: bool = False) -> None:
         self._context = context
+        self._is_shared = is_shared
         self._transport: asyncio.Transport
         self._outbox: Outbox
         self._writer: ResponseWriter
@@ -223,11 +227,13 @@ class HttpConnection(asyncio.Protocol):
 
     def _wants_body(self, request: Request) -> bool:
         request.address = self._peer.address_of(request)
+        request.is_shared = self._is_shared
         return self._context.routes.wants_body(request)
 
     def _take(self, request: Request) -> None:
         """Answer the next request, or begin to transfer its response."""
         request.address = self._peer.address_of(request)
+        request.is_shared = self._is_shared
         if request.wants_upgrade:
             self._upgrade(request)
             return

@@ -26,6 +26,9 @@ EVENT_STREAM = "text/event-stream"
 GET_WRITES_PREFIX = "/do/"
 """The path of GET writes, after which a secret stands."""
 
+INVITE_PREFIX = "/invite/"
+"""The path of invitations, after which a secret stands."""
+
 _PROGRAM_CHARS_MAX = 300  # enough for any browser; each open connection holds this text
 _ORIGIN_CHARS_MAX = 300  # the same: a host name has at most 253
 _SHOWN_PATH_CHARS_MAX = 300
@@ -61,7 +64,8 @@ class Request:
     Header names are lower-case; several lines of one name are joined by commas. ``path`` is as
     sent, still percent-encoded. ``has_body``: the head announces a body. ``address`` is the host of
     the client. ``grant`` is that of its token, once the token was checked. ``search`` is the work
-    on its answer if that takes more than one turn.
+    on its answer if that takes more than one turn. ``is_shared``: it came to an address at which
+    the server is shared on the network (`dunena.server.sharing`).
 
     A request with a body is admitted by its head: ``is_admitted`` says that its token was right,
     ``refusal`` is the answer to send instead of another, and ``body_bytes_max`` is the limit of its
@@ -79,6 +83,7 @@ class Request:
     address: str = ""
     grant: Grant = NOTHING
     search: "Search | None" = None
+    is_shared: bool = False
     is_admitted: bool = False
     refusal: "Response | None" = None
     body_bytes_max: int | None = None
@@ -91,10 +96,11 @@ class Request:
 
     @property
     def shown_path(self) -> str:
-        """The path as it may be logged: short, in ASCII, without the secret of a GET write."""
+        """The path as it may be logged: short, in ASCII, without the secret that stands in it."""
         path = self.path
-        if path.startswith(GET_WRITES_PREFIX):
-            return f"{GET_WRITES_PREFIX}..."
+        for prefix in (GET_WRITES_PREFIX, INVITE_PREFIX):
+            if path.startswith(prefix):
+                return f"{prefix}..."
         return ascii(path[:_SHOWN_PATH_CHARS_MAX])[1:-1]
 
     @property
@@ -139,6 +145,21 @@ class Request:
         _, mark, query = self.target.partition("?")
         name = self.path.rpartition("/")[2]
         return Response(302, headers={"Location": f"./{name}/{mark}{query}"})
+
+    @property
+    def is_navigation(self) -> bool:
+        """Whether a browser asks for a page that it shows to a person, not inside another page.
+
+        Browsers that send no Sec-Fetch-Mode, as all do to an address of the network without TLS,
+        are known by what they accept.
+        """
+        headers = self.headers
+        return (
+            self.method in ("GET", "HEAD")
+            and "text/html" in headers.get("accept", "")
+            and headers.get("sec-fetch-mode", "navigate") == "navigate"
+            and headers.get("sec-fetch-dest", "document") == "document"
+        )
 
     def knows(self, etag: str) -> bool:
         """Return whether If-None-Match has this tag (RFC 9110, 13.1.2, weak comparison)."""

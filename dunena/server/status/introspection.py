@@ -95,7 +95,7 @@ class Introspection:
                 "features": self._features(),
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
-                "hasToken": self._settings.has_token,
+                "hasToken": self._settings.has_token or bool(grant.digest),
                 "permitted": {
                     "rights": [right.value for right in Right if right in grant.rights],
                     "keys": grant.keys,

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from dunena import NAME, __version__
+from dunena.qr_code import TEXT_BYTES_MAX as QR_BYTES_MAX
 from dunena.server.http.message import Response
 from dunena.server.route import Access, Route
 from dunena.store.limits import (
@@ -47,6 +48,7 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 
 
 _CONTENTS: dict[str, _Json] = {
+    "Picture": {"image/svg+xml": {}},
     "Metrics": {"text/plain": {}},
     "Shown": {
         "application/json": {"schema": {}},
@@ -74,6 +76,7 @@ _SAID_BY_STATUS = {
     201: "Made",
     204: "Done",
     304: "The same as before",
+    409: "Not in the present state",
     426: "Asked without an upgrade",
     503: "Something is wrong",
     507: "It could not be stored",
@@ -222,6 +225,8 @@ _PARAMETERS: dict[str, _Json] = {
     "ttl": _number("ttl"),
     "then": _query("then", {**_STRING, "description": "JSON that is merged in when the ttl ends."}),
     "limit": _number("limit", minimum=1),
+    "text": _query("text", {**_STRING, "minLength": 1, "maxLength": QR_BYTES_MAX})
+    | {"required": True},
     "If-Match": _header("If-Match", _TAGS),
     "If-None-Match": _header("If-None-Match", _TAGS),
     "Idempotency-Key": _header(
@@ -259,6 +264,11 @@ _KEYED_OPERATION: _Json = {
 _MADE: _Json = _fields(
     template=_STRING, name=_STRING, title=_STRING, text=_STRING, isMade=_BOOLEAN, pages=_OBJECT
 )
+_PATH: _Json = {
+    "type": ["string", "null"],
+    "pattern": "^/",
+    "description": "Of this server, as in an address.",
+}
 _LISTED: _Json = {"type": "object", "required": ["key", "size", "revision", "expiresAt"]}
 
 _SCHEMAS: dict[str, _Json] = {
@@ -285,6 +295,7 @@ _SCHEMAS: dict[str, _Json] = {
     "PagesToMake": _fields(
         template={"enum": list(TEMPLATES)}, optional={"name": {"type": "string"}}
     ),
+    "PageToOpen": _fields(optional={"page": _PATH, "token": {"type": ["string", "null"]}}),
     # --- answers ---
     "Value": _fields(key=_STRING, value={}, optional={"ns": _STRING}),
     "Text": _fields(key=_STRING, value=_STRING),
@@ -308,6 +319,10 @@ _SCHEMAS: dict[str, _Json] = {
     ),
     "Templates": _fields(templates=_list_of(_MADE), mayMake=_BOOLEAN, optional={"folder": {}}),
     "MadePages": _MADE,
+    "Invitable": _fields(tokens=_list_of(_fields(name=_STRING, rights=_list_of(_STRING)))),
+    "Invite": _fields(
+        path=_STRING, urls=_list_of(_STRING), page=_STRING, token=_STRING, seconds=_COUNT
+    ),
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(
         name=_STRING,

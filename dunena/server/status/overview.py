@@ -8,9 +8,9 @@ from dunena import NAME, __version__
 from dunena.server.access.admission import Admission
 from dunena.server.access.null_origin import DISK_ORIGINS, NullOriginPolicy
 from dunena.server.access.refusals import origin_option
-from dunena.server.addresses import network_urls
 from dunena.server.http.message import Request, Response
 from dunena.server.registry import Registry
+from dunena.server.sharing import Sharing
 from dunena.server.status.figures import Figures
 from dunena.server.status.moment import Moment
 from dunena.settings import Settings
@@ -35,6 +35,7 @@ class Overview:
         admission: Admission,
         registry: Registry,
         figures: Figures,
+        sharing: Sharing,
     ) -> None:
         self._settings = settings
         self._port = port
@@ -42,6 +43,7 @@ class Overview:
         self._admission = admission
         self._registry = registry
         self._figures = figures
+        self._sharing = sharing
 
     def server(self, now: int) -> Response:
         """Answer ``GET /server``; ``now`` is in Unix ms."""
@@ -56,10 +58,10 @@ class Overview:
                 "uptime": at.uptime_seconds,
                 "host": self._settings.host,
                 "port": self._port,
-                "addresses": list(self._addresses),
+                "addresses": [*self._addresses, *self._sharing.addresses],
                 "isLoopback": self._settings.is_loopback,
                 "hasToken": self._settings.has_token,
-                "networkUrls": network_urls(self._settings, self._port),
+                "networkUrls": self._sharing.urls(),
                 "connections": self._connections(at),
                 "channels": self._channels(),
                 "pagesFromDisk": self._pages_from_disk(),

@@ -1,0 +1,29 @@
+"""The command that starts a server anew so that other machines reach it; no I/O."""
+
+import re
+import shlex
+from pathlib import Path
+
+from dunena.settings import Settings
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/\\-]+").fullmatch  # means itself in PowerShell and in cmd
+
+
+def restart_commands(program: str, settings: Settings, port: int, token: str) -> dict[str, str]:
+    """Return the command for ``bash`` and for ``windows`` (PowerShell), with the same values.
+
+    ``program`` is the executable, or its name where the system finds it.
+    """
+    words = [program, "serve", "--host", "0.0.0.0", "--port", str(port)]
+    for option, folder in (("--cache-dir", settings.cache_dir), ("--www", settings.www)):
+        if folder is not None:
+            words += [option, str(Path(folder).absolute())]
+    if not settings.has_token:
+        words += ["--token", token]
+    call = "" if _PLAIN(program) else "& "
+    return {"bash": shlex.join(words), "windows": call + " ".join(map(_for_windows, words))}
+
+
+def _for_windows(word: str) -> str:
+    # In single quotes PowerShell gives nothing but the quote itself a meaning.
+    return word if _PLAIN(word) else "'" + word.replace("'", "''") + "'"
