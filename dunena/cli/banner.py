@@ -1,5 +1,6 @@
 """The text that `dunena serve` prints when the server has started."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dunena import __version__
@@ -13,13 +14,14 @@ def banner(
     entries: int | None,
     notes: list[str],
     get_secret: str | None = None,
+    phones: Sequence[str] = (),
 ) -> str:
     """Make the text: URLs, addresses, folder, number of entries, notes and how to stop.
 
     ``entries`` is None while a shared store has not been loaded.
     ``get_secret`` is the secret of GET writes that the server has made, which is shown nowhere
-    else; None for none. ``notes`` are lines about what differs from the settings, another port for
-    example.
+    else; None for none. ``phones`` are addresses for other machines. ``notes`` are lines about what
+    differs from the settings, another port for example.
     """
     lines = [
         f"dunena {__version__}",
@@ -29,6 +31,7 @@ def banner(
         f"  HTTP        {url}/kv/<key>",
         *_get_writes(settings, url, get_secret),
         *([f"  Your pages  {url}/www/"] if settings.www else []),
+        *([f"  Phones      {', '.join(phones)}"] if phones else []),
         f"  Listens on  {', '.join(addresses)}",
         f"  Data        {_shown_data(settings, entries)}",
         *_first_key(settings.cache_dir, entries),

@@ -37,6 +37,7 @@ MODULES = {
     "check": "check",
     "doctor": "doctor",
     "open": "open",
+    "invite": "invite",
     "completion": "completion",
     "version": "version",
 }

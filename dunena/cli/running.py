@@ -13,12 +13,14 @@ import typer
 
 from dunena import PORT_MAX
 from dunena.cli.banner import banner
+from dunena.cli.code import show_code
 from dunena.cli.failure import EXIT_FAILED
 from dunena.cli.loading_progress import LoadingProgress
 from dunena.cli.start_mode import StartMode
 from dunena.desktop.onefile import OneFileLife, unpacked_folder
-from dunena.desktop.terminal import say, wait_for_key
+from dunena.desktop.terminal import say, shows_codes, wait_for_key
 from dunena.persistence.interface import OpenError
+from dunena.server.addresses import network_urls
 from dunena.server.app import (
     KEPT_PORTS,
     FolderInUseError,
@@ -196,6 +198,8 @@ async def _is_dunena(host: str, port: int) -> bool:
 
 def _greet(server: Server, notes: list[str]) -> None:
     settings = server.settings
+    page = "www/" if settings.www else "test"
+    phones = [f"{base}/{page}" for base in network_urls(settings, server.port)]
     say(
         banner(
             settings,
@@ -204,8 +208,11 @@ def _greet(server: Server, notes: list[str]) -> None:
             server.store.entry_count if server.is_loaded else None,
             notes,
             server.get_secret,
+            phones,
         )
     )
+    if phones and shows_codes():
+        show_code(phones[0])
     if not settings.is_loopback and not settings.has_token:
         _log.warning("everyone who can reach %s can read and write: set --token", settings.host)
 

@@ -11,6 +11,15 @@ OVERWRITTEN_COLUMNS = 60
 """Width to which an overwritten line is padded, so that it covers the line before."""
 
 
+# Of the 256 colours, which no theme changes; a text console has sixteen.
+_BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
+_BLACK_ON_WHITE_OF_16 = "\x1b[0;30;47m"
+_USUAL = "\x1b[0m"
+
+_STANDARD_OUTPUT = -11  # of GetStdHandle
+_TAKES_ESCAPES = 4  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
+
+
 def was_double_clicked() -> bool:
     """Return whether the program was started from a desktop and not by a typed command.
 
@@ -72,6 +81,32 @@ def overwrite(text: str) -> bool:
     return True
 
 
+def shows_codes() -> bool:
+    """Return whether standard output is a terminal that shows half blocks, black on white."""
+    stream = sys.stdout
+    if stream is None or not stream.isatty() or "NO_COLOR" in os.environ:
+        return False
+    if sys.platform != "win32" and os.environ.get("TERM", "dumb") == "dumb":
+        return False
+    try:
+        "▀▄█".encode(stream.encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return _takes_escapes()
+
+
+def say_black_on_white(lines: list[str]) -> bool:
+    """Print lines of one width, black on white in any theme; return False if they do not fit."""
+    try:
+        screen = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    if len(lines) >= screen.lines or max(map(len, lines)) > screen.columns:
+        return False
+    colours = _BLACK_ON_WHITE_OF_16 if os.environ.get("TERM") == "linux" else _BLACK_ON_WHITE
+    return all(say(f"{colours}{line}{_USUAL}") for line in lines)
+
+
 def ask_yes(question: str) -> bool | None:
     """Ask a yes-or-no question; return None if there is no terminal to ask on."""
     if not _is_terminal():
@@ -91,6 +126,20 @@ def _silence(number: int) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, number)
         os.close(null)
+
+
+def _takes_escapes() -> bool:
+    """Return whether the terminal takes escapes for colours; Windows' console has to be told."""
+    if sys.platform != "win32":
+        return True
+    import ctypes
+
+    kernel, mode = ctypes.windll.kernel32, ctypes.c_uint32()
+    console = kernel.GetStdHandle(_STANDARD_OUTPUT)
+    return bool(
+        kernel.GetConsoleMode(console, ctypes.byref(mode))
+        and kernel.SetConsoleMode(console, mode.value | _TAKES_ESCAPES)
+    )
 
 
 def _is_terminal() -> bool:

@@ -51,3 +51,12 @@ def test_the_banner_has_the_address_of_the_pages(tmp_path: Path) -> None:
 
     assert f"  Your pages  {URL}/www/\n" in text(tmp_path)
     assert "/www/" not in text(None)
+
+
+def test_the_banner_has_the_addresses_for_phones_if_there_are_any() -> None:
+    def text(*phones: str) -> str:
+        return banner(Settings(), URL, ("0.0.0.0:3000",), 1, [], phones=phones)
+
+    pages = ("http://192.168.1.10:3000/test", "http://10.0.0.7:3000/test")
+    assert f"  Phones      {pages[0]}, {pages[1]}\n" in text(*pages)
+    assert "Phones" not in text()
