@@ -12,15 +12,17 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:/\\-]+").fullmatch  # means itself in PowerSh
 def restart_commands(program: str, settings: Settings, port: int, token: str) -> dict[str, str]:
     """Return the command for ``bash`` and for ``windows`` (PowerShell), with the same values.
 
-    ``program`` is the executable, or its name where the system finds it.
+    ``program`` is the executable, or its name where the system finds it. For a shared store these
+    are options alone: those about the store must be kept.
     """
-    words = [program, "serve", "--host", "0.0.0.0", "--port", str(port)]
+    options = ["--host", "0.0.0.0", "--port", str(port)]
+    words = options if settings.store is not None else [program, "serve", *options]
     for option, folder in (("--cache-dir", settings.cache_dir), ("--www", settings.www)):
         if folder is not None:
             words += [option, str(Path(folder).absolute())]
     if not settings.has_token:
         words += ["--token", token]
-    call = "" if _PLAIN(program) else "& "
+    call = "" if _PLAIN(words[0]) else "& "
     return {"bash": shlex.join(words), "windows": call + " ".join(map(_for_windows, words))}
 
 

@@ -102,7 +102,7 @@ function showInfo(info) {
   byId("sign-out").hidden = !info.hasToken;
   setText(byId("server-info"), `${info.version} · ${count(info.entries, "key")}`);
   keys.sawRevision(info.revision);
-  if (info.entries === 0 && wantsStart) showStart();
+  if (info.entries === 0 && wantsStart && tabs.shown === "keys") showStart();
   operations.keepsHistory = info.settings?.history !== 0;
   if (notice || info.refusedOrigins) {
     loadNotice().then((loaded) => loaded.sawRefusals(info.refusedOrigins), () => {});

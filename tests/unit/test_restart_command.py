@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dunena.persistence.policy import StoreSettings
 from dunena.server.restart_command import restart_commands
 from dunena.settings import Settings
 
@@ -30,6 +31,13 @@ def test_the_command_has_the_port_the_folders_and_a_token(tmp_path: Path) -> Non
 def test_a_program_is_named_as_powershell_wants_it(program: str, written: str) -> None:
     command = restart_commands(program, Settings(), 3000, "secret")["windows"]
     assert command == f"{written} --host 0.0.0.0 --port 3000 --token secret"
+
+
+def test_a_server_of_a_shared_store_gets_options_alone() -> None:
+    settings = Settings(store=StoreSettings(("nats://n1:4222",), "show"))
+    options = "--host 0.0.0.0 --port 3000 --token secret"
+    for command in restart_commands(r"C:\a b\dunena.exe", settings, 3000, "secret").values():
+        assert command == options
 
 
 def test_a_server_with_a_token_gets_no_other() -> None:

@@ -76,7 +76,7 @@ no other.</p>
 <form method="post" action="{action}"><button autofocus>Continue</button></form>"""
 
 _GONE = """<p>It was used already, or it is more than ten minutes old. Ask for another one:
-under “Server” on the test page, “Invite”.</p>"""
+under “Server” on the test page, “Invite a phone”.</p>"""
 
 
 def sign_in_page(request: Request, path: str, problem: str = "", *, status: int = 401) -> Response:

@@ -80,7 +80,10 @@ class SignIn:
     # --- invitations ---
 
     def list_tokens(self, request: Request) -> Response:
-        """Answer with whose rights an invitation of this request can have, the own ones first."""
+        """Answer with whose rights an invitation of this request can have, the own ones first.
+
+        There are none on a server without tokens: there the address is enough.
+        """
         found = [
             {
                 "name": one.name,
@@ -90,7 +93,7 @@ class SignIn:
             }
             for one in self._grants_for(request.grant)
         ]
-        return Response(200, orjson.dumps({"tokens": found}))
+        return Response(200, orjson.dumps({"tokens": found, "urls": self._network_urls()}))
 
     def make(self, request: Request, page: object, name: object) -> Response:
         """Answer with a new invitation to ``page``, with the rights of the token ``name``.

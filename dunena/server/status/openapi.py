@@ -319,7 +319,9 @@ _SCHEMAS: dict[str, _Json] = {
     ),
     "Templates": _fields(templates=_list_of(_MADE), mayMake=_BOOLEAN, optional={"folder": {}}),
     "MadePages": _MADE,
-    "Invitable": _fields(tokens=_list_of(_fields(name=_STRING, rights=_list_of(_STRING)))),
+    "Invitable": _fields(
+        tokens=_list_of(_fields(name=_STRING, rights=_list_of(_STRING))), urls=_list_of(_STRING)
+    ),
     "Invite": _fields(
         path=_STRING, urls=_list_of(_STRING), page=_STRING, token=_STRING, seconds=_COUNT
     ),

@@ -99,6 +99,16 @@ export class Api {
     return (await this.#post("templates", JSON.stringify({ template }))).json();
   }
 
+  // Shares the server on the network, or no longer. Returns the state, or { error, reason, commands }.
+  async share(on) {
+    return (await this.#post("sharing", JSON.stringify({ on }), [409])).json();
+  }
+
+  // Returns an invitation to a page, with the rights of a token by its name.
+  async invite(page, token) {
+    return (await this.#post("invites", JSON.stringify({ page, token }))).json();
+  }
+
   async openSession(token) {
     await this.#post("session", JSON.stringify({ token }));
   }
@@ -107,9 +117,9 @@ export class Api {
     await this.#request("session", { method: "DELETE" });
   }
 
-  #post(path, body) {
+  #post(path, body, wanted) {
     const headers = { "Content-Type": "application/json" };
-    return this.#request(path, { method: "POST", headers, body });
+    return this.#request(path, { method: "POST", headers, body }, wanted);
   }
 
   #timed(answer) {

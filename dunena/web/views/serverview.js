@@ -3,6 +3,7 @@
 import { copyButton } from "../lib/copy.js";
 import { byId, button, element, say, setText } from "../lib/dom.js";
 import { count, duration, size, whole } from "../lib/format.js";
+import { AWAY } from "../net/api.js";
 
 const REFRESH_MS = 2000;
 const CHECKS = {
@@ -17,6 +18,7 @@ const who = (...parts) => element("div", { class: "who" }, ...parts);
 export class ServerView {
   #api;
   #letIn;
+  #sharing = null; // the part with addresses, loaded when it is shown
   #isShown = false;
   #isAsking = false;
   #drawn = new Map(); // part -> the data it was drawn from
@@ -39,9 +41,10 @@ export class ServerView {
     if (!this.#isShown || this.#isAsking) return;
     this.#isAsking = true;
     try {
-      const [server, stats, health] = await Promise.all(
-        [this.#api.ask("server"), this.#api.ask("stats"), this.#api.health()]);
-      this.#draw(server, stats, health);
+      this.#sharing ??= await loadSharing(this.#api, () => this.refresh());
+      const [server, stats, health, sharing] = await Promise.all([
+        this.#api.ask("server"), this.#api.ask("stats"), this.#api.health(), this.#api.ask("sharing")]);
+      this.#draw(server, stats, health, sharing);
       say(byId("server-problem"), "");
     } catch (error) {
       say(byId("server-problem"), error.message);
@@ -50,12 +53,11 @@ export class ServerView {
     }
   }
 
-  #draw(server, stats, health) {
+  #draw(server, stats, health, sharing) {
     const { uptime, ...about } = server;
     this.#part("server-about", [about.version, about.folder, about.store, uptime],
       () => aboutRows(server));
-    this.#part("server-addresses", [about.networkUrls, about.isLoopback, about.hasToken],
-      () => addressRows(server));
+    this.#part("server-addresses", [sharing, this.#sharing.from], () => this.#sharing.rows(sharing));
     this.#part("server-health", health.checks, () => healthRows(health));
     this.#part("server-counters", stats, () => counterRows(stats));
     this.#part("server-disk", about.pagesFromDisk, () => this.#diskRows(about.pagesFromDisk));
@@ -113,6 +115,13 @@ export class ServerView {
   }
 }
 
+async function loadSharing(api, redraw) {
+  const { SharingPart } = await import("./sharing.js").catch(() => {
+    throw new Error(AWAY);
+  });
+  return new SharingPart(api, redraw);
+}
+
 // Makes the rows of a definition list from pairs of term and text.
 function terms(pairs) {
   return pairs.map(([term, ...value]) => element("div", { class: "term" },
@@ -132,27 +141,6 @@ function aboutRows({ version, folder, store, uptime, addresses }) {
     ["Running for", duration(uptime * 1000)],
     ["Listens on", element("code", {}, addresses.join(", "))],
   ]);
-}
-
-function addressRows({ networkUrls, isLoopback, hasToken, port, store }) {
-  const both = (base) => [`${base}/test`, `${base.replace(/^http/, "ws")}/ws`]
-    .map((url) => copyLine(url, url, "li"));
-  if (isLoopback) {
-    const own = location.origin;
-    const command = `${store ? "" : "dunena serve "}--host 0.0.0.0 --port ${port} --token CHOOSE-ONE`;
-    return [
-      element("ul", {}, ...both(own)),
-      element("p", {}, "Only programs on this machine reach it. To open it to your network, start it with"
-        + (store ? " these options, too" : "")),
-      copyLine(command, "command"),
-    ];
-  }
-  const words = hasToken
-    ? "From other machines, with the token:"
-    : "From other machines. Everyone who reaches them can read and write: --token changes that.";
-  return networkUrls.length
-    ? [element("p", {}, words), element("ul", {}, ...networkUrls.flatMap(both))]
-    : [element("p", {}, "It listens to the network, but this machine has no address there at present.")];
 }
 
 function healthRows({ status, checks }) {

@@ -1,0 +1,151 @@
+// The dialog that brings a page to a phone: a QR code, and the address to copy. With tokens it is an
+// invitation, which signs one browser in, once.
+
+import { copyButton } from "../lib/copy.js";
+import { button, element, say, setText } from "../lib/dom.js";
+
+const isOfThisMachine = (host) => /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(host);
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+
+// Shows an invitation to a page of this server: a path such as "www/score/panel.html", with its query.
+// Without one it is chosen in the dialog.
+export async function openInvite(api, page = null) {
+  const dialog = new PhoneDialog(api);
+  const choices = page ? [[page.replace(/^\//, ""), page]] : await pagesToOpen(api);
+  await dialog.open(choices);
+}
+
+// Shows the QR code of an address.
+export function openCode(api, url) {
+  const dialog = new PhoneDialog(api);
+  dialog.showAddress([url], "The camera of a phone in the same network opens it.");
+}
+
+// Returns the paths and names of the panels that were made from templates, and of the test page.
+async function pagesToOpen(api) {
+  const { templates } = await api.ask("templates").catch(() => ({ templates: [] }));
+  const made = templates.filter(({ isMade }) => isMade)
+    .flatMap(({ title, pages: { panel, audience } }) => [
+      [panel, `${title}: the panel`], ...(audience ? [[audience, `${title}: for the audience`]] : [])]);
+  return [...made, ["test", "This test page"]];
+}
+
+function field(text, input) {
+  return element("label", { hidden: "" }, element("span", {}, text), input);
+}
+
+class PhoneDialog {
+  #api;
+  #bases = []; // the addresses of the server for other machines
+  #ends = 0; // performance.now() at the end of the invitation
+  #timer = 0;
+  #address = "";
+  #picture = element("img", { class: "qr", alt: "QR code of the address", width: "260", height: "260" });
+  #words = element("p", {});
+  #left = element("p", { class: "quiet", role: "timer" });
+  #shown = element("code", {});
+  #problem = element("p", { class: "problem", role: "alert", hidden: "" });
+  #addresses = element("select", { "aria-label": "Address" });
+  #rights = element("select", {});
+  #rightsField = field("Rights of", this.#rights);
+  #page = element("select", {});
+  #pageField = field("Page", this.#page);
+  #code = element("div", { class: "qr-code", hidden: "" });
+  #again = button("New invitation", () => this.#make(), { hidden: "" });
+  #dialog;
+
+  constructor(api) {
+    this.#api = api;
+    if (!document.querySelector('link[href$="/phones.css"]')) {
+      document.head.append(
+        element("link", { rel: "stylesheet", href: api.url("test/phones.css") }));
+    }
+    this.#code.append(this.#picture, this.#addresses,
+      element("div", { class: "copy-line" }, this.#shown,
+        copyButton("the address", () => this.#address)));
+    this.#addresses.onchange = () => this.#draw(this.#addresses.value);
+    this.#rights.onchange = this.#page.onchange = () => this.#make();
+    const close = button("Close", () => this.#dialog.close(), { class: "" });
+    this.#dialog = element("dialog", { class: "phone-dialog", "aria-labelledby": "phone-title" },
+      element("h2", { id: "phone-title" }, "Open on a phone"),
+      this.#words, this.#pageField, this.#rightsField, this.#code, this.#left, this.#problem,
+      element("div", { class: "actions" }, this.#again, close));
+    this.#dialog.onclose = () => {
+      clearInterval(this.#timer);
+      this.#dialog.remove();
+    };
+    document.body.append(this.#dialog);
+  }
+
+  // Makes an invitation to the first of the pages: [[path, name]].
+  async open(pages) {
+    this.#dialog.showModal();
+    this.#page.append(...pages.map(([path, name]) => element("option", { value: path }, name)));
+    this.#pageField.hidden = pages.length < 2;
+    try {
+      const { tokens, urls } = await this.#api.ask("invites");
+      this.#bases = urls;
+      this.#rights.append(...tokens.map(({ name, rights }) =>
+        element("option", { value: name }, `${name} (${rights.join(", ")})`)));
+      this.#rightsField.hidden = tokens.length < 2;
+    } catch (error) {
+      say(this.#problem, error.message);
+      return;
+    }
+    await this.#make();
+  }
+
+  // Shows addresses, the first of them as a code.
+  showAddress(urls, words) {
+    if (!this.#dialog.open) this.#dialog.showModal();
+    setText(this.#words, words);
+    this.#addresses.replaceChildren(...urls.map((url) =>
+      element("option", { value: url }, new URL(url).host)));
+    this.#addresses.hidden = urls.length < 2;
+    this.#draw(urls[0]);
+  }
+
+  async #make() {
+    say(this.#problem, "");
+    const bases = isOfThisMachine(location.hostname)
+      ? this.#bases : [...new Set([this.#api.url("").replace(/\/$/, ""), ...this.#bases])];
+    if (!bases.length) {
+      say(this.#problem, "No phone reaches this server yet: click “Share on this network” under “Server”.");
+      return;
+    }
+    const open = (path, words) => this.showAddress(bases.map((base) => `${base}${path}`), words);
+    const page = `/${this.#page.value}`;
+    if (!this.#rights.length) { // there are no tokens
+      open(page, "Everybody in the same network can open this, without a token.");
+      return;
+    }
+    let made;
+    try {
+      made = await this.#api.invite(page, this.#rights.value);
+    } catch (error) {
+      say(this.#problem, error.message);
+      return;
+    }
+    this.#ends = performance.now() + made.seconds * 1000;
+    open(made.path, "Point the phone’s camera at the code, then tap “Continue” there. It works once,"
+      + " for one phone.");
+    this.#again.hidden = false;
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#countDown(), 500);
+    this.#countDown();
+  }
+
+  #draw(url) {
+    this.#address = url;
+    setText(this.#shown, url);
+    this.#picture.src = this.#api.url(`qr?${new URLSearchParams({ text: url })}`);
+    this.#code.hidden = false;
+  }
+
+  #countDown() {
+    const seconds = Math.max(0, Math.ceil((this.#ends - performance.now()) / 1000));
+    setText(this.#left, seconds ? `Good for ${clock(seconds)}` : "It is over: make a new one.");
+    this.#code.classList.toggle("over", !seconds);
+    if (!seconds) clearInterval(this.#timer);
+  }
+}
