@@ -52,9 +52,8 @@ from dunena.server.routes import Routes
 from dunena.server.sessions import Sessions
 from dunena.server.shortage import Shortage
 from dunena.server.static.client_files import ClientFiles
-from dunena.server.static.folder import WwwFolder
-from dunena.server.static.new_pages import NewPages
 from dunena.server.static.pages import load_pages
+from dunena.server.static.user_pages import UserPages
 from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
@@ -100,8 +99,7 @@ Handled = tuple[
     Overview,
     dict[str, Response],
     ClientFiles,
-    WwwFolder,
-    NewPages,
+    UserPages,
 ]
 """What `Routes` has besides the views."""
 
@@ -422,9 +420,8 @@ class Server:
         tick = self._build_tick(loop, services)
         self._sessions = self._build_sessions(loop, services, views, tick)
         status = self._build_status(loop, services, admission, registry)
-        www = WwwFolder(settings.www, refusals)
-        new_pages = NewPages(www, settings.new_www)
-        handled = (admission, *status, pages, client_files, www, new_pages)
+        user_pages = UserPages.of(settings, refusals, registry)
+        handled = (admission, *status, pages, client_files, user_pages)
         return Context(
             loop=loop,
             settings=settings,

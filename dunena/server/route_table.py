@@ -283,6 +283,14 @@ ROUTES = (
         request="PagesToMake",
         responses={201: "MadePages", 409: "Error", 507: "Error"},
     ),
+    Route(
+        "GET",
+        "/pages",
+        Handlers.list_pages,
+        _ADMIN,
+        summary="The user's pages: who has them open, and what errors they reported",
+        responses={200: "Pages"},
+    ),
     # --- about the server ---
     Route("GET", "/stats", Handlers.stats, summary="Counters", responses={200: "Stats"}),
     Route("GET", "/info", Handlers.info, summary="What this server is", responses={200: "Info"}),
@@ -345,5 +353,6 @@ ROUTES = (
     Route("GET", "/templates/{file}", Handlers.preview_template, access=Access.PUBLIC),
     Route("POST", "/session", Handlers.open_session, access=Access.PUBLIC),
     Route("DELETE", "/session", Handlers.close_session, access=Access.PUBLIC),
+    Route("POST", "/page-errors", Handlers.report_page_error, _READ),
     Route("POST", "/pages-from-disk", Handlers.decide_on_disk_pages, _ADMIN),
 )

@@ -74,6 +74,7 @@ _SAID_BY_STATUS = {
     201: "Made",
     204: "Done",
     304: "The same as before",
+    409: "Something of that name is there already, or there is no place for it",
     426: "Asked without an upgrade",
     503: "Something is wrong",
     507: "It could not be stored",
@@ -308,6 +309,7 @@ _SCHEMAS: dict[str, _Json] = {
     ),
     "Templates": _fields(templates=_list_of(_MADE), mayMake=_BOOLEAN, optional={"folder": {}}),
     "MadePages": _MADE,
+    "Pages": _fields(folder={}, problem={}, pages=_list_of(_OBJECT), hasMore=_BOOLEAN),
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(
         name=_STRING,

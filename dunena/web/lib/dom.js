@@ -20,6 +20,12 @@ export function button(text, onclick, attributes = {}) {
   return element("button", { type: "button", class: "small", ...attributes, onclick }, text);
 }
 
+// Loads a stylesheet of this page that not every visit needs.
+export function loadStyle(name) {
+  const address = new URL(`../${name}`, import.meta.url);
+  document.head.append(element("link", { rel: "stylesheet", href: address }));
+}
+
 // Sets an element's text if it differs: setting the same text would cause a new layout.
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
