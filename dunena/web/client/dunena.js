@@ -53,7 +53,7 @@ function checked(call, options = {}, names = "", fields) {
 
 const checkOps = (ops) => ops?.forEach?.((op) => checked(op?.op, op, OP));
 
-let reports = 0;
+let reports; // how many, once errors are listened for
 
 // Shown under Pages.
 function report(at, page, { message, reason, filename = "", lineno }) {
@@ -77,9 +77,11 @@ function connect(url, options = {}) {
 	const { top, location = "" } = globalThis;
 	const isOwn = top === globalThis && `${location}`.startsWith(root);
 	const ownPage = isOwn ? `${location}`.slice(root.length).replace(/[?#].*/, "") : "";
-	if (ownPage && !reports++)
+	if (ownPage && reports === undefined) {
+		reports = 0;
 		for (const name of ["error", "unhandledrejection"])
 			addEventListener(name, (event) => report(at, ownPage, event));
+	}
 	const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
 	const topics = new Map();
 	const sent = new Map(); // without an answer, by id
@@ -303,7 +305,8 @@ function connect(url, options = {}) {
 			const Socket =
 				options.WebSocket ?? globalThis.WebSocket ?? (await import(NODE_SOCKET)).WebSocket;
 			if (signal.aborted) return;
-			const address = at(`ws?protocol=auto${ownPage && `&page=${encodeURIComponent(ownPage)}`}`).href.replace(/^http/, "ws");
+			const named = ownPage && `&page=${encodeURIComponent(ownPage)}`;
+			const address = at(`ws?protocol=auto${named}`).href.replace(/^http/, "ws");
 			socket = new Socket(address, IS_PAGE ? [] : { headers });
 			socket.onopen = opened;
 			socket.onmessage = ({ data }) => receive(JSON.parse(data));

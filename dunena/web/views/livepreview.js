@@ -2,7 +2,7 @@
 
 import { element } from "../lib/dom.js";
 
-const SCREEN_PX = 800; // the width in cards.css
+const SCREEN_PX = 1280; // the width in cards.css
 
 // Returns an element with the page; nothing in it can be pressed.
 export function livePreview(address, title) {
