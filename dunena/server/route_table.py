@@ -270,6 +270,7 @@ ROUTES = (
         "GET",
         "/templates",
         Handlers.list_templates,
+        is_live=True,
         summary="Pages that can be made, with one request each",
         responses={200: "Templates"},
     ),
@@ -350,7 +351,6 @@ ROUTES = (
     ),
     # --- for browsers: not described ---
     Route("GET", "/", Handlers.root, access=Access.PUBLIC),
-    Route("GET", "/templates/{file}", Handlers.preview_template, access=Access.PUBLIC),
     Route("POST", "/session", Handlers.open_session, access=Access.PUBLIC),
     Route("DELETE", "/session", Handlers.close_session, access=Access.PUBLIC),
     Route("POST", "/page-errors", Handlers.report_page_error, _READ),

@@ -97,6 +97,7 @@ class Routes:
         # Not in the table: whoever describes the interface to programs should not offer them this.
         self._views = views
         self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC)
+        self._add("GET", "/templates/{file}", Access.PUBLIC, handlers.preview_template)
         self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
         self._add("GET", "/www/{file}", Access.PAGE, handlers.from_folder)
 

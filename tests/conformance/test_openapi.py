@@ -17,8 +17,8 @@ EXAMPLES = os.environ.get("DUNENA_CONFORMANCE_EXAMPLES", "15")
 
 UNSAID = "positive_data_acceptance,negative_data_rejection"
 
-UNDESCRIBED = {"/", "/session", "/pages-from-disk", "/page-errors", "/templates/{file}"}
-"""For browsers: a redirection, a cookie, a decision on the test page, errors, and previews."""
+UNDESCRIBED = {"/", "/session", "/pages-from-disk", "/page-errors"}
+"""For browsers: a redirection, a cookie, a decision on the test page, and errors of pages."""
 
 
 @pytest.fixture
