@@ -54,9 +54,8 @@ from dunena.server.sessions import Sessions
 from dunena.server.sharing import Sharing
 from dunena.server.shortage import Shortage
 from dunena.server.static.client_files import ClientFiles
-from dunena.server.static.folder import WwwFolder
-from dunena.server.static.new_pages import NewPages
 from dunena.server.static.pages import load_pages
+from dunena.server.static.user_pages import UserPages
 from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
@@ -105,8 +104,7 @@ Handled = tuple[
     Overview,
     dict[str, Response],
     ClientFiles,
-    WwwFolder,
-    NewPages,
+    UserPages,
     Sharing,
     Callable[[], "SignIn"],
 ]
@@ -457,15 +455,12 @@ class Server:
         tick = self._build_tick(loop, services)
         self._sessions = self._build_sessions(loop, services, views, tick)
         status = self._build_status(loop, services, admission, registry)
-        www = WwwFolder(settings.www, refusals)
-        new_pages = NewPages(www, settings.new_www)
         handled = (
             admission,
             *status,
             pages,
             client_files,
-            www,
-            new_pages,
+            UserPages.of(settings, refusals, registry),
             self._sharing,
             lambda: self._sign_in,
         )

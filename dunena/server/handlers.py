@@ -25,9 +25,8 @@ from dunena.server.http.message import (
     decode_component,
 )
 from dunena.server.sharing import Sharing
-from dunena.server.static.folder import WwwFolder
-from dunena.server.static.new_pages import NewPages
 from dunena.server.static.request_path import parse_request_path
+from dunena.server.static.user_pages import UserPages
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
@@ -54,7 +53,7 @@ class Handlers:
         introspection: Introspection,
         metrics: Metrics,
         overview: Overview,
-        new_pages: NewPages,
+        user_pages: UserPages,
         sharing: Sharing,
         sign_in: "Callable[[], SignIn]",
     ) -> None:
@@ -63,7 +62,7 @@ class Handlers:
         self._introspection = introspection
         self._metrics = metrics
         self._overview = overview
-        self._new_pages = new_pages
+        self._user_pages = user_pages
         self._sharing = sharing
         self._sign_in = sign_in
         self._services = views.of(EVERYTHING)
@@ -238,8 +237,9 @@ class Handlers:
         let_in = http_api.body_object(request.body).get("letIn")
         return self._overview.decide_on_disk_pages(request, let_in)
 
-    def from_folder(self, www: WwwFolder, request: Request, _now: int) -> Response:
+    def from_folder(self, request: Request, _now: int) -> Response:
         """Answer with a file of the user's folder of pages, which a worker thread reads."""
+        www = self._user_pages.www
         request_path = parse_request_path(request.path.removeprefix("/www/"))
         if request_path is None:
             return www.missing(request)
@@ -249,13 +249,13 @@ class Handlers:
     def list_templates(self, request: Request, _now: int) -> Response:
         """Answer with what pages can be made from."""
         shows_folder = Right.ADMIN in request.grant.rights
-        later = partial(self._new_pages.list_templates, shows_folder=shows_folder)
+        later = partial(self._user_pages.new.list_templates, shows_folder=shows_folder)
         return Response(200, later=later)
 
     def preview_template(self, request: Request, _now: int) -> Response:
         """Answer with a file of what shows a template."""
         path = request.path.removeprefix("/templates/")
-        return Response(200, later=partial(self._new_pages.preview, path))
+        return Response(200, later=partial(self._user_pages.new.preview, path))
 
     def make_pages(self, request: Request, _now: int) -> Response:
         """Answer with pages that were made from a template."""
@@ -266,7 +266,25 @@ class Handlers:
         template, name = fields.get("template"), fields.get("name", "")
         if not isinstance(template, str) or not isinstance(name, str):
             raise ClientError("template and name are texts")
-        return Response(201, later=partial(self._new_pages.make, template, name))
+        return Response(201, later=partial(self._user_pages.new.make, template, name))
+
+    def list_pages(self, _request: Request, _now: int) -> Response:
+        """Answer with the pages in the folder, who has them open, and the errors they reported."""
+        return Response(200, later=self._user_pages.overview.gather())
+
+    def report_page_error(self, request: Request, now: int) -> Response:
+        """Remember an error that a page reports of itself."""
+        if not request.has_body:
+            return _length_required()
+        fields = http_api.body_object(request.body)
+        refuse_unknown(fields, ("page", "text", "where"))
+        page, text, where = (fields.get(name, "") for name in ("page", "text", "where"))
+        if not (isinstance(page, str) and isinstance(text, str) and isinstance(where, str)):
+            raise ClientError("page, text and where are texts")
+        if not page or not text:
+            raise ClientError("Missing page or text")
+        self._user_pages.errors.add(page, text, where, now)
+        return Response(204)
 
     # --- about the server ---
 

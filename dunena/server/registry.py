@@ -39,7 +39,7 @@ class ConnectionFacts:
     ``program`` are the Origin and User-Agent of its request, "" for none; ``token`` is the name of
     its token. ``unsent_bytes`` are queued and not handed to the system yet. ``session`` is the
     public id of its session, None without one, and ``session_name`` the name that the client gave
-    it, "" for none.
+    it, "" for none. ``page`` is the path of the user's page that it belongs to, "" for none.
     """
 
     address: str
@@ -51,6 +51,7 @@ class ConnectionFacts:
     unsent_bytes: int
     session: str | None = None
     session_name: str = ""
+    page: str = ""
 
 
 class Connection(Protocol):

@@ -284,6 +284,14 @@ ROUTES = (
         request="PagesToMake",
         responses={201: "MadePages", 409: "Error", 507: "Error"},
     ),
+    Route(
+        "GET",
+        "/pages",
+        Handlers.list_pages,
+        _ADMIN,
+        summary="The user's pages: who has them open, and what errors they reported",
+        responses={200: "Pages"},
+    ),
     # --- phones ---
     Route(
         "GET",
@@ -370,9 +378,9 @@ ROUTES = (
     ),
     # --- for browsers: not described ---
     Route("GET", "/", Handlers.root, access=Access.PUBLIC),
-    Route("GET", "/templates/{file}", Handlers.preview_template, access=Access.PUBLIC),
     Route("POST", "/session", Handlers.open_session, access=Access.PUBLIC),
     Route("DELETE", "/session", Handlers.close_session, access=Access.PUBLIC),
+    Route("POST", "/page-errors", Handlers.report_page_error, _READ),
     Route("POST", "/pages-from-disk", Handlers.decide_on_disk_pages, _ADMIN),
     Route("GET", "/invite/{secret}", Handlers.show_invite, access=Access.PUBLIC),
     Route("POST", "/invite/{secret}", Handlers.use_invite, access=Access.PUBLIC),

@@ -1,7 +1,7 @@
 """Finding the handler of a request, and the checks before it is called."""
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from types import MethodType
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,7 @@ from dunena.server.route import Access, Route
 from dunena.server.route_table import ROUTES
 from dunena.server.sharing import Sharing
 from dunena.server.static.client_files import LOADER_PATH, ClientFiles
-from dunena.server.static.folder import WwwFolder
-from dunena.server.static.new_pages import NewPages
+from dunena.server.static.user_pages import UserPages
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
@@ -77,15 +76,14 @@ class Routes:
         overview: Overview,
         pages: dict[str, Response],
         client_files: ClientFiles,
-        www: WwwFolder,
-        new_pages: NewPages,
+        user_pages: UserPages,
         sharing: Sharing,
         sign_in: "Callable[[], SignIn]",
     ) -> None:
         self._admission = admission
         self._stats = views.of(EVERYTHING).stats
         handlers = Handlers(
-            views, admission, introspection, metrics, overview, new_pages, sharing, sign_in
+            views, admission, introspection, metrics, overview, user_pages, sharing, sign_in
         )
         self._exact: dict[str, _Path] = {}
         self._below: dict[str, _Path] = {}
@@ -105,8 +103,9 @@ class Routes:
         # Not in the table: whoever describes the interface to programs should not offer them this.
         self._views = views
         self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC)
+        self._add("GET", "/templates/{file}", Access.PUBLIC, handlers.preview_template)
         self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
-        self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
+        self._add("GET", "/www/{file}", Access.PAGE, handlers.from_folder)
 
     def _add(
         self,

@@ -107,7 +107,12 @@ def write_template(template: str, pages: Path, name: str = "") -> Path:
         copy.mkdir()
         for source in (*_FOLDER.joinpath(_SHARED).iterdir(), *_FOLDER.joinpath(template).iterdir()):
             copy.joinpath(source.name).write_bytes(source.read_bytes())
-        copy.rename(target)
+        try:
+            copy.rename(target)
+        except OSError as error:
+            if target.exists():  # somebody else made one in the same moment
+                raise FileExistsError(f"{target} exists already") from error
+            raise
     return target
 
 

@@ -35,6 +35,7 @@ const consoleLink = new Link("console", api, admit, log);
 
 let notice = null;
 let start = null;
+let pages = null;
 let wantsStart = true;
 const tabs = new Tabs(byId("tabs"));
 const keys = new KeysView(api, operations);
@@ -62,6 +63,7 @@ liveLink.onState = () => {
 liveLink.onFrame = (text) => {
   const message = JSON.parse(text);
   keys.receive(message);
+  if (message.event === "set") start?.leave();
   events.receive(message, text);
 };
 byId("reconnect").addEventListener("click", () => {
@@ -102,7 +104,9 @@ function showInfo(info) {
   byId("sign-out").hidden = !info.hasToken;
   setText(byId("server-info"), `${info.version} · ${count(info.entries, "key")}`);
   keys.sawRevision(info.revision);
-  if (info.entries === 0 && wantsStart && tabs.shown === "keys") showStart();
+  // Whoever has chosen another view, or a key, is not led away from it.
+  if (info.entries === 0 && wantsStart && /^(#keys)?$/.test(location.hash)) showStart(false);
+  if (info.entries > 0) start?.leave();
   operations.keepsHistory = info.settings?.history !== 0;
   if (notice || info.refusedOrigins) {
     loadNotice().then((loaded) => loaded.sawRefusals(info.refusedOrigins), () => {});
@@ -110,15 +114,24 @@ function showInfo(info) {
 }
 
 // Loads the cards of templates, with which a new store begins.
-async function showStart() {
+async function showStart(isAsked) {
   wantsStart = false; // once, by itself
   const loaded = await import("./views/startscreen.js").catch(() => null);
   if (!loaded) return;
-  start ??= new loaded.StartScreen(api);
+  start ??= new loaded.StartScreen(api, () => byId("keys-new").click());
   tabs.show("keys");
-  start.show();
+  start.show(isAsked);
 }
-byId("start-open").addEventListener("click", showStart);
+byId("start-open").addEventListener("click", () => showStart(true));
+
+async function showPages(isShown) {
+  if (isShown && !pages) {
+    const loaded = await import("./views/pagesview.js").catch(() => null);
+    if (!loaded) return;
+    pages ??= new loaded.PagesView(api, () => showStart(true));
+  }
+  pages?.show(tabs.shown === "pages");
+}
 
 // Loads the notice that a page from disk was refused, which few servers ever see.
 async function loadNotice() {
@@ -165,6 +178,7 @@ window.addEventListener("hashchange", (event) => keys.follow(event.oldURL));
 tabs.onShow = (name) => {
   keys.show(name === "keys");
   server.show(name === "server");
+  showPages(name === "pages");
   log.redraw();
   events.redraw();
 };

@@ -14,13 +14,14 @@ from tests.browser.tab import Tab, put, put_many
 from tests.support.server import ServerProcess
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
-VIEWS = ["Keys", "Console", "Events", "Server"]
+VIEWS = ["Keys", "Pages", "Console", "Events", "Server"]
 TABS_MAX = 80
 
 WEB = Path(dunena.__file__).parent / "web"
 PAGE = ["index.html", "style.css", "views.css", "favicon.svg"]
 MODULES = re.compile(r'(?:from|src=)\s*"((?:\.{1,2}|test)/[\w./]+\.js)"')
 LATER = re.compile(r'import\("(\.{1,2}/[\w./]+\.js)"\)')
+STYLES = re.compile(r'loadStyle\("([\w.]+\.css)"\)')
 
 # Newer than the browser inside OBS (Chromium 103).
 TOO_NEW = {
@@ -46,6 +47,7 @@ def page_files(*, at_start: bool = False) -> dict[str, str]:
             imported = MODULES.findall(text) + ([] if at_start else LATER.findall(text))
             addresses = [urljoin(address_of(name), it) for it in imported]
             wanted += [address.removeprefix("/test/") for address in addresses]
+            wanted += STYLES.findall(text)
     return found
 
 
@@ -288,6 +290,8 @@ def test_the_page_can_be_used_by_keyboard_alone(tab: Tab, shared_server: ServerP
     expect(detail.button("Edit")).to_be_focused()
 
     tab.page.get_by_role("tab", name="Keys").focus()
+    keyboard.press("ArrowRight")
+    expect(tab.page.get_by_role("tab", name="Pages")).to_be_focused()
     keyboard.press("ArrowRight")
     expect(tab.page.get_by_role("tab", name="Console")).to_be_focused()
     _tab_to(tab.page, ".template-group:last-child button")

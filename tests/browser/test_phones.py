@@ -226,3 +226,24 @@ def test_everything_for_phones_can_be_used_by_everybody(
     assert width <= 390
     phone.goto(address)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@needs_network
+def test_a_page_that_was_made_is_brought_to_a_phone(
+    new_tab: NewTab, start_server: StartServer
+) -> None:
+    server = start_server()
+    http(server, "POST", "/templates", {"template": "scoreboard"})
+    tab = new_tab().open(server, "pages").expect_connected()
+    tab.button("Open scoreboard/panel.html on a phone").click()
+    dialog = tab.page.get_by_role("dialog", name="Open on a phone")
+    expect(dialog).to_contain_text("No phone reaches this server yet")
+    tab.button("See “Server” to share it").click()
+    share(tab)
+    tab.go("Pages")
+    tab.button("Open scoreboard/panel.html on a phone").click()
+    expect(dialog.locator("code")).to_have_text(re.compile("/invite/"))
+    expect(dialog.get_by_label("Page")).to_be_hidden()
+    secret = dialog.locator("code").inner_text().rpartition("/")[2]
+    used = http(server, "POST", f"/invite/{secret}")
+    assert used.headers["location"] == "../www/scoreboard/panel.html"

@@ -104,6 +104,20 @@ def is_away(element: Locator, *, wanted: bool) -> None:
         expect(element).not_to_have_class(re.compile(r"\baway\b"))
 
 
+CHANGES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "scoreboard": ("Home plus 1", lambda page: text_of(page.locator("#home .rolls"), "1")),
+    "lower-third": ("Show", lambda page: is_away(page.locator("#title"), wanted=False)),
+    "countdown": ("+1 min", lambda page: text_of(page.locator("#clock"), "6:00")),
+    "poll": (
+        "Open for votes",
+        lambda page: expect(page.locator("footer")).to_have_text("0 votes, closed"),
+    ),
+    "buzzer": ("On the screen", lambda page: is_away(page.locator("#players"), wanted=True)),
+    "ticker": ("On the screen", lambda page: is_away(page.locator("#ticker"), wanted=True)),
+}
+"""For each template a button of its panel, and what it changes in the overlay."""
+
+
 def test_the_scoreboard(make: Make, visit: Visit) -> None:
     copy = make("scoreboard")
     panel, overlay = visit(copy, "panel.html"), visit(copy, "overlay.html")
@@ -309,6 +323,34 @@ def test_presses_of_two_operators_count_and_wait_for_a_killed_server(
     text_of(home, "12")
     for panel in panels:
         expect(panel.locator("#status")).to_have_text("Saved")
+    context.close()
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_what_two_operators_change_while_the_server_is_away_is_shown_when_it_is_back(
+    template: str, start_server: StartServer, tmp_path: Path, browser: "Browser"
+) -> None:
+    write_template(template, tmp_path / "pages")
+    server = start_server("--www", str(tmp_path / "pages"))
+    context = browser.new_context()
+    overlay, one, other = (context.new_page() for _ in range(3))
+    for page, file in ((one, "panel"), (other, "panel"), (overlay, "overlay")):
+        page.goto(f"{server.url}/www/{template}/{file}.html")
+        if page is not overlay:
+            expect(page.locator("#status")).to_have_text("Saved")
+    root = overlay.locator("html")
+    expect(root).to_have_attribute("data-theme", "dark")
+    server.kill()
+    for page in (one, other):
+        expect(page.locator("#status")).to_have_text("Offline")
+    button, changed = CHANGES[template]
+    one.get_by_role("button", name=button, exact=True).click()
+    other.get_by_label("Background").select_option("light")
+    server.start()
+    changed(overlay)
+    expect(root).to_have_attribute("data-theme", "light")
+    for page in (one, other):
+        expect(page.locator("#status")).to_have_text("Saved")
     context.close()
 
 

@@ -21,11 +21,11 @@ UNDESCRIBED = {
     "/",
     "/session",
     "/pages-from-disk",
-    "/templates/{file}",
+    "/page-errors",
     "/invite/{secret}",
     "/sharing",
 }
-"""For browsers: a redirection, a cookie, and a decision on the test page."""
+"""For browsers: a redirection, a cookie, decisions on the test page, errors of pages, a form."""
 
 
 @pytest.fixture

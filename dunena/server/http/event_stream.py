@@ -47,7 +47,7 @@ class EventStream(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_begun", "_channel", "_close_by", "_context", "_flow", "_grant",
-        "_ignored_bytes", "_is_chunked", "_next_comment", "_origin", "_outbox", "_program",
+        "_ignored_bytes", "_is_chunked", "_next_comment", "_origin", "_outbox", "_page", "_program",
         "_services", "_subscriptions", "_transport", "_watch",
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ class EventStream(asyncio.Protocol):
         self._outbox = outbox
         self._grant = request.grant
         self._address, self._origin = request.address, request.origin
-        self._program = request.program
+        self._program, self._page = request.program, request.page
         self._ignored_bytes = 0
         self._next_comment = context.loop.time() + COMMENT_SECONDS
         self._close_by: float | None = None  # set when the end has begun
@@ -143,6 +143,7 @@ class EventStream(asyncio.Protocol):
             address=shown_address(self._address, self._transport),
             origin=self._origin,
             program=self._program,
+            page=self._page,
             dialect=NAME,
             token=self._grant.name,
             subscriptions=len(self._subscriptions),

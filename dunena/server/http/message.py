@@ -30,6 +30,7 @@ INVITE_PREFIX = "/invite/"
 """The path of invitations, after which a secret stands."""
 
 _PROGRAM_CHARS_MAX = 300  # enough for any browser; each open connection holds this text
+_PAGE_CHARS_MAX = 300  # and so does this
 _ORIGIN_CHARS_MAX = 300  # the same: a host name has at most 253
 _SHOWN_PATH_CHARS_MAX = 300
 _NO_BODY_STATUSES = frozenset({204, 304})
@@ -112,6 +113,21 @@ class Request:
     def origin(self) -> str:
         """The Origin, "" for none; the many pages of a show have the same, stored once."""
         return intern(self.headers.get("origin", "")[:_ORIGIN_CHARS_MAX])
+
+    @property
+    def page(self) -> str:
+        """The path of the page that asks, without a slash before it; "" for none.
+
+        The query names it, as a browser tells no page with a WebSocket; else it is that of the
+        Referer, which it tells for this server's own pages only. Raise `BadTargetError` if the
+        query is no UTF-8.
+        """
+        named = self.query().get("page")
+        if named is None:
+            host = self.headers.get("host", "")
+            _, _, named = self.headers.get("referer", "").partition(f"://{host}/")
+            named = named.partition("?")[0] if host else ""
+        return intern(named[:_PAGE_CHARS_MAX])
 
     def query(self) -> dict[str, str]:
         """Decode the query's fields; the last one counts if a field is repeated.

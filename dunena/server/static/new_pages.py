@@ -82,7 +82,7 @@ class NewPages:
             return Prepared(Response.error(400, str(error)))
         except FileExistsError:
             text = f"There is a {name or template} among your pages already"
-            return Prepared(Response.error(409, text))
+            return Prepared(Response.error(409, text, fields={"code": "conflict"}))
         except OSError as error:
             text = f"{folder} cannot be written: {error.strerror or error}"
             return Prepared(Response.error(507, text))

@@ -76,7 +76,7 @@ _SAID_BY_STATUS = {
     201: "Made",
     204: "Done",
     304: "The same as before",
-    409: "Not in the present state",
+    409: "It cannot be done at present, or something of that name is there already",
     426: "Asked without an upgrade",
     503: "Something is wrong",
     507: "It could not be stored",
@@ -319,6 +319,7 @@ _SCHEMAS: dict[str, _Json] = {
     ),
     "Templates": _fields(templates=_list_of(_MADE), mayMake=_BOOLEAN, optional={"folder": {}}),
     "MadePages": _MADE,
+    "Pages": _fields(folder={}, problem={}, pages=_list_of(_OBJECT), hasMore=_BOOLEAN),
     "Invitable": _fields(
         tokens=_list_of(_fields(name=_STRING, rights=_list_of(_STRING))), urls=_list_of(_STRING)
     ),

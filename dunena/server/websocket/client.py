@@ -17,11 +17,12 @@ class Client:
     address: str
     origin: str
     program: str
+    page: str = ""
 
     @classmethod
     def of(cls, accepted: AcceptedHandshake) -> "Client":
         """Return the client of an accepted handshake."""
-        return cls(accepted.address, accepted.origin, accepted.program)
+        return cls(accepted.address, accepted.origin, accepted.program, accepted.page)
 
     def facts(
         self,
@@ -39,6 +40,7 @@ class Client:
             address=shown_address(self.address, transport),
             origin=self.origin,
             program=self.program,
+            page=self.page,
             dialect=conversation.dialect.value,
             token=token,
             subscriptions=len(conversation.subscriptions),

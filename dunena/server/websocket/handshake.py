@@ -31,8 +31,9 @@ _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dial
 class AcceptedHandshake:
     """An accepted handshake: the dialect, the negotiated extensions, the response's bytes.
 
-    ``origin`` and ``program`` are the request's Origin and User-Agent, "" for none; ``address`` is
-    the client's, ``grant`` that of its token.
+    ``origin`` and ``program`` are the request's Origin and User-Agent, ``page`` is the path of the
+    user's page that connects, as it says; "" for none. ``address`` is the client's, ``grant`` that
+    of its token.
     """
 
     dialect: Dialect
@@ -40,6 +41,7 @@ class AcceptedHandshake:
     response: bytes
     origin: str = ""
     program: str = ""
+    page: str = ""
     address: str = ""
     grant: Grant = NOTHING
 
@@ -104,6 +106,7 @@ def _accept(request: Request, dialect: Dialect, settings: Settings) -> AcceptedH
         address=request.address,
         grant=request.grant,
         program=request.program,
+        page=request.page,
     )
 
 

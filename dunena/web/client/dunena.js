@@ -11,6 +11,7 @@ const WAITING_MAX = 10_000;
 const RESEND_MS_MAX = 100_000; // answers are remembered longer
 const DRIFT_MS = 5; // of two clocks in a beat
 const TICK_MS = 50;
+const REPORTS_MAX = 20;
 
 // Options of calls; all take ns.
 const WRITE = "ttl then durable ephemeral";
@@ -52,6 +53,16 @@ function checked(call, options = {}, names = "", fields) {
 
 const checkOps = (ops) => ops?.forEach?.((op) => checked(op?.op, op, OP));
 
+let reports; // how many, once errors are listened for
+
+// Shown under Pages.
+function report(at, page, { message, reason, filename = "", lineno }) {
+	if (++reports > REPORTS_MAX) return;
+	const where = filename && `${filename.replace(at("./").href, "")}:${lineno}`;
+	const body = JSON.stringify({ page, text: `${message ?? reason}`, where });
+	fetch(at("page-errors"), { method: "POST", body }).catch(() => {});
+}
+
 function connect(url, options = {}) {
 	if (url?.constructor === Object) return connect(undefined, url);
 	const names = "whileAway token onError bind format session WebSocket";
@@ -63,6 +74,14 @@ function connect(url, options = {}) {
 	const at = (path) => new URL(path, home.replace(/^ws/, "http"));
 	const root = at("./").href;
 	const headers = token ? { Authorization: `Bearer ${token}` } : {};
+	const { top, location = "" } = globalThis;
+	const isOwn = top === globalThis && `${location}`.startsWith(root);
+	const ownPage = isOwn ? `${location}`.slice(root.length).replace(/[?#].*/, "") : "";
+	if (ownPage && reports === undefined) {
+		reports = 0;
+		for (const name of ["error", "unhandledrejection"])
+			addEventListener(name, (event) => report(at, ownPage, event));
+	}
 	const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
 	const topics = new Map();
 	const sent = new Map(); // without an answer, by id
@@ -286,7 +305,8 @@ function connect(url, options = {}) {
 			const Socket =
 				options.WebSocket ?? globalThis.WebSocket ?? (await import(NODE_SOCKET)).WebSocket;
 			if (signal.aborted) return;
-			const address = at("ws?protocol=auto").href.replace(/^http/, "ws");
+			const named = ownPage && `&page=${encodeURIComponent(ownPage)}`;
+			const address = at(`ws?protocol=auto${named}`).href.replace(/^http/, "ws");
 			socket = new Socket(address, IS_PAGE ? [] : { headers });
 			socket.onopen = opened;
 			socket.onmessage = ({ data }) => receive(JSON.parse(data));

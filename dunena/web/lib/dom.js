@@ -20,6 +20,13 @@ export function button(text, onclick, attributes = {}) {
   return element("button", { type: "button", class: "small", ...attributes, onclick }, text);
 }
 
+// Loads a stylesheet of this page that not every visit needs, once.
+export function loadStyle(name) {
+  const { href } = new URL(`../${name}`, import.meta.url);
+  if (document.querySelector(`link[href="${href}"]`)) return;
+  document.head.append(element("link", { rel: "stylesheet", href }));
+}
+
 // Sets an element's text if it differs: setting the same text would cause a new layout.
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;

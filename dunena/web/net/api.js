@@ -19,6 +19,9 @@ export class Conflict extends Error {
   }
 }
 
+// What was to be made is there already.
+export class Taken extends Error {}
+
 // The message of the error if the server cannot be reached.
 export const AWAY = "The server cannot be reached.";
 
@@ -94,9 +97,12 @@ export class Api {
     await this.#post("pages-from-disk", JSON.stringify({ letIn }));
   }
 
-  // Returns the pages of a new copy of a template.
-  async makePages(template) {
-    return (await this.#post("templates", JSON.stringify({ template }))).json();
+  // Returns the pages of a new copy of a template; throws Taken if there is one of that name.
+  async makePages(template, name = "") {
+    const response = await this.#post("templates", JSON.stringify({ template, name }), [409]);
+    const answer = await response.json();
+    if (response.ok) return answer;
+    throw answer.code === "conflict" ? new Taken(answer.error) : new Error(answer.error);
   }
 
   // Shares the server on the network, or no longer. Returns the state, or { error, reason, commands }.

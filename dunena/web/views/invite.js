@@ -2,7 +2,7 @@
 // invitation, which signs one browser in, once.
 
 import { copyButton } from "../lib/copy.js";
-import { button, element, say, setText } from "../lib/dom.js";
+import { button, element, loadStyle, say, setText } from "../lib/dom.js";
 
 const isOfThisMachine = (host) => /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(host);
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
@@ -52,14 +52,15 @@ class PhoneDialog {
   #pageField = field("Page", this.#page);
   #code = element("div", { class: "qr-code", hidden: "" });
   #again = button("New invitation", () => this.#make(), { hidden: "" });
+  #share = button("See “Server” to share it", () => {
+    this.#dialog.close();
+    location.hash = "#server";
+  }, { class: "primary", hidden: "" });
   #dialog;
 
   constructor(api) {
     this.#api = api;
-    if (!document.querySelector('link[href$="/phones.css"]')) {
-      document.head.append(
-        element("link", { rel: "stylesheet", href: api.url("test/phones.css") }));
-    }
+    loadStyle("phones.css");
     this.#code.append(this.#picture, this.#addresses,
       element("div", { class: "copy-line" }, this.#shown,
         copyButton("the address", () => this.#address)));
@@ -69,7 +70,7 @@ class PhoneDialog {
     this.#dialog = element("dialog", { class: "phone-dialog", "aria-labelledby": "phone-title" },
       element("h2", { id: "phone-title" }, "Open on a phone"),
       this.#words, this.#pageField, this.#rightsField, this.#code, this.#left, this.#problem,
-      element("div", { class: "actions" }, this.#again, close));
+      element("div", { class: "actions" }, this.#share, this.#again, close));
     this.#dialog.onclose = () => {
       clearInterval(this.#timer);
       this.#dialog.remove();
@@ -110,7 +111,8 @@ class PhoneDialog {
     const bases = isOfThisMachine(location.hostname)
       ? this.#bases : [...new Set([this.#api.url("").replace(/\/$/, ""), ...this.#bases])];
     if (!bases.length) {
-      say(this.#problem, "No phone reaches this server yet: click “Share on this network” under “Server”.");
+      setText(this.#words, "No phone reaches this server yet, as it is not shared on your network.");
+      this.#share.hidden = false;
       return;
     }
     const open = (path, words) => this.showAddress(bases.map((base) => `${base}${path}`), words);

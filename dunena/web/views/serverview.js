@@ -3,6 +3,7 @@
 import { copyButton } from "../lib/copy.js";
 import { byId, button, element, say, setText } from "../lib/dom.js";
 import { count, duration, size, whole } from "../lib/format.js";
+import { programName } from "../lib/program.js";
 import { AWAY } from "../net/api.js";
 
 const REFRESH_MS = 2000;
@@ -192,14 +193,6 @@ function connectionRows(shown) {
       cell(address), element("td", { title: program },
         who(origin || "no page", quiet(programName(program), "span"))),
       cell(dialect), cell(whole(subscriptions), "number"), cell(size(unsentBytes), "number")));
-}
-
-// Returns the name of a browser or library from its User-Agent, without the compatibility tokens.
-function programName(program) {
-  const known = ["OBS", "Edg", "Firefox", "Chrome", "Safari"]
-    .map((name) => program.match(new RegExp(`${name}/(\\d+)`)))
-    .find(Boolean);
-  return known ? known[0].replace("/", " ").replace("Edg ", "Edge ") : program.slice(0, 40);
 }
 
 function refusedRows(refused) {

@@ -2,7 +2,8 @@
 // loaded when the view of the server is shown.
 
 import { copyButton } from "../lib/copy.js";
-import { button, element } from "../lib/dom.js";
+import { button, element, loadStyle } from "../lib/dom.js";
+import { codeButton, phoneButton } from "./phonebutton.js";
 
 const SHELLS = [["bash", "On macOS and Linux"], ["windows", "On Windows, in PowerShell"]];
 
@@ -21,8 +22,7 @@ export class SharingPart {
   constructor(api, redraw) {
     this.#api = api;
     this.#redraw = redraw;
-    document.head.append(
-      element("link", { rel: "stylesheet", href: api.url("test/phones.css") }));
+    loadStyle("phones.css");
   }
 
   // What the rows depend on, besides the state.
@@ -55,12 +55,12 @@ export class SharingPart {
         "Shared on this network"))]),
       paragraph(words),
       element("ul", {}, ...urls.map((base) => copyLine(`${base}/test`, `${base}/test`,
-        button("QR", () => this.#showCode(`${base}/test`), { "aria-label": `QR code of ${base}/test` })))),
+        codeButton(this.#api, `${base}/test`, this.#say)))),
       ...(token ? [element("details", {}, element("summary", {}, "The token, to type it"),
         element("div", { class: "copy-line" }, element("code", {}, token),
           copyButton("the token", () => token)))] : []),
       element("div", { class: "actions" },
-        button("Invite a phone", () => this.#invite(), { class: "small primary" }),
+        phoneButton(this.#api, null, this.#say, "Invite a phone", { class: "small primary" }),
         isForNetwork ? null : button("Stop sharing", () => this.#share(false))),
     ];
   }
@@ -91,15 +91,10 @@ export class SharingPart {
     this.#redraw();
   }
 
-  async #invite() {
-    const { openInvite } = await import("./invite.js");
-    openInvite(this.#api);
-  }
-
-  async #showCode(url) {
-    const { openCode } = await import("./invite.js");
-    openCode(this.#api, url);
-  }
+  #say = (problem) => {
+    this.#problem = problem;
+    this.#redraw();
+  };
 }
 
 function failureRows({ commands = {}, reason = "" }) {

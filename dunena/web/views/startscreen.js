@@ -2,22 +2,28 @@
 // shows where they are.
 
 import { copyButton } from "../lib/copy.js";
-import { byId, button, element, say } from "../lib/dom.js";
+import { byId, button, element, loadStyle, say } from "../lib/dom.js";
+import { Taken } from "../net/api.js";
+import { livePreview } from "./livepreview.js";
+import { dragLink } from "./obslink.js";
+import { phoneButton } from "./phonebutton.js";
 
-const OBS_SIZE = "layer-width=1920&layer-height=1080"; // OBS reads it from an address dropped on it
-
-const SCREEN_PX = 1280; // how wide an overlay believes its screen to be: start.css
+const FIRST_COPY = 2;
+const COPIES_MAX = 50;
 
 export class StartScreen {
   #api;
+  #newKey;
+  #isAsked = false; // the user wants to see it
   #root = byId("start");
   #problem = element("p", { class: "problem", role: "alert", hidden: "" });
-  #cards = element("ul", { class: "start-cards" });
+  #cards = element("ul", { class: "cards" });
 
-  constructor(api) {
+  // newKey() begins a key.
+  constructor(api, newKey) {
     this.#api = api;
-    document.head.append(
-      element("link", { rel: "stylesheet", href: api.url("test/start.css") }));
+    this.#newKey = newKey;
+    loadStyle("cards.css");
     this.#root.append(
       element("div", { class: "panel-head" },
         element("h2", { class: "grow" }, "What do you want to show?"),
@@ -29,8 +35,10 @@ export class StartScreen {
     );
   }
 
-  async show() {
+  async show(isAsked) {
+    this.#isAsked ||= isAsked;
     this.#root.hidden = false;
+    this.#root.parentElement.classList.add("starting");
     if (this.#cards.childElementCount) return;
     try {
       const { templates, mayMake } = await this.#api.ask("templates");
@@ -41,24 +49,23 @@ export class StartScreen {
     }
   }
 
+  // Gives way to the keys that another program has set, unless the user is busy with it.
+  leave() {
+    if (!this.#isAsked) this.hide();
+  }
+
   hide() {
+    this.#isAsked = false;
     this.#root.hidden = true;
+    this.#root.parentElement.classList.remove("starting");
     this.#cards.replaceChildren(); // the previews would go on
   }
 
   #card(template, mayMake) {
-    const card = element("li", { class: "panel start-card" });
-    const preview = element("iframe", {
-      src: this.#api.url(`templates/${template.template}/overlay.html`), title: `Preview: ${template.title}`,
-      loading: "lazy", tabindex: "-1", "aria-hidden": "true",
-    });
-    const screen = element("div", { class: "start-preview" }, preview);
-    new ResizeObserver(([{ contentRect }]) => {
-      preview.style.transform = `scale(${contentRect.width / SCREEN_PX})`;
-    }).observe(screen);
-    const below = element("div", { class: "start-below" });
-    card.append(
-      screen,
+    const below = element("div", { class: "card-below" });
+    const preview = this.#api.url(`templates/${template.template}/overlay.html`);
+    const card = element("li", { class: "panel card" },
+      livePreview(preview, template.title),
       element("h3", {}, template.title),
       element("p", { class: "quiet" }, template.text),
       below,
@@ -72,18 +79,23 @@ export class StartScreen {
   }
 
   #emptyCard() {
-    return element("li", { class: "panel start-card" },
+    return element("li", { class: "panel card card-bare" },
       element("h3", {}, "Empty store"),
       element("p", { class: "quiet" }, "Set keys yourself, here or from your own program."),
-      element("div", { class: "start-below" }, button("Begin empty", () => this.hide())));
+      element("div", { class: "card-below" }, button("New key", () => {
+        this.hide();
+        this.#newKey();
+      })));
   }
 
-  async #make(below, template) {
+  // Makes a template's pages: with a number, those of a further copy.
+  async #make(below, template, number = 1) {
     // Opened at once: a browser lets a page open another one only when the user has just clicked.
     const panel = window.open("about:blank");
+    this.#isAsked = true;
     say(this.#problem, "");
     try {
-      const made = await this.#api.makePages(template.template);
+      const made = await this.#makeCopy(template.template, number);
       this.#showMade(below, made);
       if (panel) panel.location = this.#api.url(made.pages.panel);
     } catch (error) {
@@ -92,18 +104,32 @@ export class StartScreen {
     }
   }
 
-  #showMade(below, { name, title, pages }) {
+  // Asks for a copy with the first number from this one on that is not taken.
+  async #makeCopy(template, number) {
+    for (let next = number; ; next += 1) {
+      try {
+        return await this.#api.makePages(template, next > 1 ? `${template}-${next}` : "");
+      } catch (error) {
+        if (number === 1 || next >= COPIES_MAX || !(error instanceof Taken)) throw error;
+      }
+    }
+  }
+
+  #showMade(below, { name, title, template, pages }) {
     const address = this.#api.url(pages.overlay);
-    const link = (path, text) =>
-      element("a", { href: this.#api.url(path), target: "_blank", rel: "opener" }, text);
-    const drag = element("a", { href: `${address}?layer-name=${encodeURIComponent(title)}&${OBS_SIZE}` },
-      "Drag this into OBS");
+    const link = (path, text, kind = "") => element("a",
+      { class: `button ${kind}`, href: this.#api.url(path), target: "_blank", rel: "opener" }, text);
     below.replaceChildren(
-      element("p", {}, link(pages.panel, "Open the panel")),
-      element("p", {}, drag),
-      element("p", { class: "start-address" }, element("code", {}, address),
+      element("div", { class: "actions" },
+        link(pages.panel, "Open the panel", "primary"),
+        phoneButton(this.#api, pages.panel, (text) => say(this.#problem, text)),
+        pages.audience ? link(pages.audience, "Page for the audience") : null),
+      element("p", { class: "quiet" }, "The overlay for OBS:"),
+      element("p", { class: "card-address" }, element("code", {}, address),
         copyButton("the address of the overlay", () => address)),
-      ...(pages.audience ? [element("p", {}, link(pages.audience, "Page for the audience"))] : []),
+      element("p", {}, dragLink(address, title)),
+      button("Make another", () => this.#make(below, { template, title }, FIRST_COPY),
+        { class: "small link" }),
     );
     below.dataset.made = name;
   }

@@ -1,0 +1,128 @@
+"""What the server tells of the user's pages: who has them open, and what went wrong in them."""
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.protocol.clients import http, open_client
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+PAGE = "<!doctype html><title>\n  Score &amp;\n clock</title>"
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    folder = tmp_path / "pages"
+    (folder / "show").mkdir(parents=True)
+    (folder / "show" / "overlay.html").write_text(PAGE, encoding="utf-8")
+    (folder / "index.html").write_text("no title", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def server(start_server: StartServer, pages: Path) -> ServerProcess:
+    return start_server("--www", str(pages))
+
+
+def described(server: ServerProcess) -> dict[str, dict[str, object]]:
+    return {one["path"]: one for one in http(server, "GET", "/pages").json["pages"]}
+
+
+def test_each_page_has_its_title_and_the_time_of_its_file(
+    server: ServerProcess, pages: Path
+) -> None:
+    answer = http(server, "GET", "/pages").json
+    assert answer["folder"] == str(pages)
+    assert (answer["problem"], answer["hasMore"]) == (None, False)
+    found = described(server)
+    assert list(found) == ["index.html", "show/overlay.html"]
+    assert found["index.html"]["title"] == ""
+    overlay = found["show/overlay.html"]
+    assert overlay["title"] == "Score & clock"
+    assert overlay["savedAt"] == int((pages / "show" / "overlay.html").stat().st_mtime * 1000)
+    assert (overlay["opened"], overlay["openedBy"], overlay["errors"]) == (0, [], [])
+
+
+@pytest.mark.parametrize(
+    ("named", "path"),
+    [
+        ("www/show/overlay.html", "show/overlay.html"),
+        ("www/", "index.html"),
+        ("www/show/%6Fverlay.html", "show/overlay.html"),
+    ],
+)
+def test_a_page_is_open_as_long_as_its_connection(
+    server: ServerProcess, named: str, path: str
+) -> None:
+    with open_client(server, f"/ws?protocol=auto&page={quote(named, safe='')}"):
+        assert described(server)[path]["opened"] == 1
+        [visitor] = described(server)[path]["openedBy"]
+        assert visitor["address"].startswith("127.0.0.1")
+    while described(server)[path]["opened"]:
+        pass  # the test's own time limit ends this
+
+
+@pytest.mark.parametrize("named", ["", "test", "www/none.html", "www/%ff", "../www/index.html"])
+def test_what_is_no_page_of_the_folder_is_not_told(server: ServerProcess, named: str) -> None:
+    with open_client(server, f"/ws?page={quote(named)}"):
+        assert [one["opened"] for one in described(server).values()] == [0, 0]
+
+
+def test_an_error_of_a_page_is_told_until_the_page_is_saved(
+    server: ServerProcess, pages: Path
+) -> None:
+    body = {"page": "www/show/overlay.html", "text": "x is not defined", "where": "overlay.html:3"}
+    file = pages / "show" / "overlay.html"
+    os.utime(file, (1_000_000, 1_000_000))
+    for _ in range(2):
+        assert http(server, "POST", "/page-errors", body).status == 204
+    [error] = described(server)["show/overlay.html"]["errors"]
+    assert (error["text"], error["where"], error["count"]) == (body["text"], body["where"], 2)
+    later = error["lastAt"] / 1000 + 5
+    os.utime(file, (later, later))
+    assert described(server)["show/overlay.html"]["errors"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"page": "a"},
+        {"text": "a"},
+        {"page": 1, "text": "a"},
+        {"page": "a", "text": "b", "c": 1},
+    ],
+)
+def test_what_is_no_report_is_refused(shared_server: ServerProcess, body: object) -> None:
+    reply = http(shared_server, "POST", "/page-errors", body)
+    assert reply.status == 400
+    assert json.loads(reply.body)["error"]
+
+
+def test_a_server_without_pages_says_so(start_server: StartServer) -> None:
+    answer = http(start_server("--no-persist", folder=None), "GET", "/pages").json
+    assert answer == {"folder": None, "problem": None, "pages": [], "hasMore": False}
+
+
+def test_a_folder_that_is_gone_is_a_sentence(server: ServerProcess, pages: Path) -> None:
+    pages.rename(pages.with_name("moved"))
+    answer = http(server, "GET", "/pages").json
+    assert answer["pages"] == []
+    assert "cannot be read" in answer["problem"]
+
+
+def test_only_who_may_administer_the_server_is_told_of_visitors(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens.toml"
+    tokens.write_text('[panel]\ntoken = "panel-token-12345"\nrights = ["read", "write"]', "utf-8")
+    server = start_server("--tokens", str(tokens))
+    headers = {"Authorization": "Bearer panel-token-12345"}
+    assert http(server, "GET", "/pages", headers=headers).status == 403
+    report = {"page": "www/a.html", "text": "error"}
+    assert http(server, "POST", "/page-errors", report, headers=headers).status == 204
+    assert http(server, "POST", "/page-errors", report).status == 401
