@@ -30,7 +30,7 @@ class StreamPeer(Peer):
     def __init__(self, rest: bytes = b"") -> None:
         super().__init__()
         nobody: Any = None
-        handlers = Handlers(self.context.views, nobody, nobody, nobody, nobody, nobody)
+        handlers = Handlers(self.context.views, *[nobody] * 7)
 
         def respond(request: Request, now: int) -> Response:
             request.grant = EVERYTHING

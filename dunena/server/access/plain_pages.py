@@ -14,26 +14,31 @@ from dunena.server.http.message import Request, Response
 HTML = "text/html; charset=utf-8"
 
 _STYLE = """
-:root{color-scheme:light dark;--ground:#f6f2ea;--panel:#fffdf9;--line:#b9ab95;--text:#2b241d;
---quiet:#6a5e50;--accent:#9c4f0d;--on:#fff;--bad:#b3261e}
-@media(prefers-color-scheme:dark){:root{--ground:#14110d;--panel:#1d1914;--line:#64584a;
---text:#ece4d8;--quiet:#ab9e8c;--accent:#eda24c;--on:#201303;--bad:#ff9084}}
+:root{color-scheme:light dark}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;padding:20px;
-background:var(--ground);color:var(--text);font:17px/1.5 system-ui,sans-serif}
-main{width:100%;max-width:400px;padding:28px 24px;background:var(--panel);border-radius:14px;
+background:#f6f2ea;color:#2b241d;font:17px/1.5 system-ui,sans-serif}
+main{width:100%;max-width:400px;padding:28px 24px;background:#fffdf9;border-radius:14px;
 box-shadow:0 2px 14px rgb(60 40 20/12%)}
 img{display:block;margin-bottom:14px}
 h1{margin:0 0 8px;font-size:23px;line-height:1.25}
-p{margin:0 0 18px;color:var(--quiet);overflow-wrap:anywhere}
-.problem{color:var(--bad);font-weight:600}
+p{margin:0 0 18px;color:#6a5e50;overflow-wrap:anywhere}
+.problem{color:#b3261e;font-weight:600}
 label{display:block;font-weight:600}
 input,button{display:block;width:100%;min-height:50px;margin:6px 0 16px;padding:0 14px;
-border:1px solid var(--line);border-radius:9px;font:inherit}
-input{background:var(--ground);color:var(--text)}
-button{margin-bottom:0;border:0;background:var(--accent);color:var(--on);font-weight:650;
-cursor:pointer}
-:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
+border:1px solid #b9ab95;border-radius:9px;font:inherit}
+input{background:#f6f2ea;color:inherit}
+button{margin-bottom:0;border:0;background:#9c4f0d;color:#fff;font-weight:650;cursor:pointer}
+:focus-visible{outline:3px solid #9c4f0d;outline-offset:2px}
+@media(prefers-color-scheme:dark){
+body,input{background:#14110d;color:#ece4d8}
+main{background:#1d1914}
+p{color:#ab9e8c}
+.problem{color:#ff9084}
+input{border-color:#64584a}
+button{background:#eda24c;color:#201303}
+:focus-visible{outline-color:#eda24c}
+}
 """
 
 _HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
