@@ -97,7 +97,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/publish/{channel}"): {"any": "JSON"},
     ("POST", "/pages-from-disk"): {"letIn": False},
 }
-QUERIES = {"/watch": "?key=k&wait=1"}
+QUERIES = {"/watch": "?key=k&wait=1", "/search": "?q=k"}
 BATCHES = {
     Right.READ: {"action": "mget", "keys": ["k"]},
     Right.WRITE: {"action": "mset", "entries": [{"key": "k", "value": "v"}]},
