@@ -205,6 +205,13 @@ class Handlers:
         listing = self._listing_of(request)
         return _searched(request, now, lambda: _as_response(listing.page(request.query())))
 
+    def search(self, request: Request, now: int) -> Response:
+        """Answer with the entries in whose name or value a text is."""
+        from dunena.dialects.store_search import StoreSearch  # a start does not need it
+
+        services, query = self._services_of(request), request.query()
+        return _searched(request, now, lambda: _as_response(StoreSearch(services, query).work()))
+
     def find_entries(self, request: Request, now: int) -> Response:
         """Answer with the entries of the given keys that exist."""
         if not request.has_body:

@@ -259,6 +259,15 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/search",
+        Handlers.search,
+        is_live=True,
+        summary="Entries of all namespaces in whose name or value a text is",
+        parameters=("q", "count", "cursor of search"),
+        responses={200: "Found"},
+    ),
+    Route(
+        "GET",
         "/namespaces",
         Handlers.list_namespaces,
         summary="Namespaces and how many keys each has",

@@ -207,7 +207,9 @@ def test_the_filter_matches_a_pattern_or_a_substring(blank_tab: Tab, server: Ser
         tab.expect_count(f"{len(found)} key{'' if len(found) == 1 else 's'}")
         tab.expect_listed(*found)
     tab.filter("nobody")
-    expect(tab.page.locator("#keys-empty")).to_have_text("No key matches this filter.")
+    expect(tab.page.locator("#keys-empty")).to_have_text(
+        "No key matches this filter. Search keys and values everywhere"
+    )
     put(server, "nobody-yet", 1)
     expect(tab.row("nobody-yet")).to_have_count(1)
 

@@ -113,7 +113,7 @@ def test_the_curl_examples_print_the_documented_output(server: ServerProcess, cu
         {"key": "host", "value": "Ada", "ns": "show"},
     ):
         assert http(server, "POST", "/set", entry).status == 200
-    assert try_curl_examples("docs/http.md", server, curl) == 26
+    assert try_curl_examples("docs/http.md", server, curl) == 27
     assert try_curl_examples("docs/channels.md", server, curl) == 1
 
 
@@ -128,7 +128,7 @@ def test_every_documented_http_path_exists(start_server: StartServer, tmp_path):
     server = start_server("--www", str(tmp_path))
     text = (ROOT / "docs" / "http.md").read_text("utf-8")
     paths = set(re.findall(r"`(?:GET|PUT|PATCH|POST|DELETE) (/[a-z/-]*(?:\.[a-z]+)?)", text))
-    assert {"/entries", "/namespaces", "/server", "/pages-from-disk"} <= paths
+    assert {"/entries", "/namespaces", "/search", "/server", "/pages-from-disk"} <= paths
     for path in paths:
         probe: Any = http(server, "OPTIONS", f"{path}k" if path.endswith("/") else path)
         assert probe.status == 204, path

@@ -128,6 +128,7 @@ GUARDED = [
     ("POST", "/entries"),
     ("GET", "/entries/k"),
     ("DELETE", "/entries/k"),
+    ("GET", "/search?q=k"),
     ("GET", "/namespaces"),
     ("GET", "/server"),
     ("POST", "/pages-from-disk"),

@@ -506,6 +506,7 @@ ROUTES = {
     "/publish/c": {"POST"},
     "/entries": {"GET", "POST"},
     "/entries/k": {"GET", "DELETE"},
+    "/search": {"GET"},
     "/namespaces": {"GET"},
     "/server": {"GET"},
     "/pages-from-disk": {"POST"},

@@ -100,7 +100,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/templates"): {"template": "scoreboard"},
     ("POST", "/sharing"): {"on": False},
 }
-QUERIES = {"/watch": "?key=k&wait=1", "/qr": "?text=k"}
+QUERIES = {"/watch": "?key=k&wait=1", "/qr": "?text=k", "/search": "?q=k"}
 BATCHES = {
     Right.READ: {"action": "mget", "keys": ["k"]},
     Right.WRITE: {"action": "mset", "entries": [{"key": "k", "value": "v"}]},

@@ -18,6 +18,7 @@ from dunena.store.limits import (
     KEY_BYTES_MAX,
     OPERATIONS_MAX,
     PAGE_KEYS_MAX,
+    SEARCH_CHARS_MAX,
 )
 from dunena.templates.catalogue import TEMPLATES
 from dunena.watches.limits import RATE_MAX, RATE_MIN, WAIT_SECONDS_MAX, WAIT_SECONDS_MIN
@@ -205,6 +206,11 @@ _PARAMETERS: dict[str, _Json] = {
     "durable": _query("durable", _STRING),
     "order": _query("order", {"enum": ["asc", "desc"]}),
     "cursor": _number("cursor"),
+    "cursor of search": _query("cursor", _STRING),
+    "q": {
+        **_query("q", {**_STRING, "minLength": 1, "maxLength": SEARCH_CHARS_MAX}),
+        "required": True,
+    },
     "offset": _number("offset"),
     "count": _number("count", minimum=1),
     "path": _query("path", {**_STRING, "description": "A JSON Pointer (RFC 6901)."}),
@@ -309,6 +315,13 @@ _SCHEMAS: dict[str, _Json] = {
     "BatchResult": {"anyOf": [_fields(result=_TEXTS), _fields(stored=_COUNT)]},
     "Keys": _fields(cursor=_COUNT, keys=_list_of(_STRING)),
     "Entries": _fields(entries=_list_of(_LISTED), revision=_COUNT, timestamp=_COUNT),
+    "Found": _fields(
+        searched=_COUNT,
+        cursor={"type": ["string", "null"]},
+        revision=_COUNT,
+        timestamp=_COUNT,
+        entries=_list_of({**_LISTED, "required": ["ns", *_LISTED["required"], "match"]}),
+    ),
     "Entry": _fields(timestamp=_COUNT, entry={"type": ["object", "null"]}),
     "Namespaces": _fields(total=_COUNT, offset=_COUNT, namespaces={"type": "array"}),
     "Update": _fields(
