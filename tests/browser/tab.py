@@ -230,9 +230,9 @@ class DetailView:
         """The line of a place in the tree, by the names and indexes on the way to it."""
         row = self.tree.locator("> .tree-row")
         for step in path:
-            name = row.page.locator(".name", has_text=re.compile(f"^{re.escape(str(step))}$"))
-            inside = row.locator("> details > .tree-inside > .tree-row")
-            row = inside.filter(has=row.page.locator(":scope > .line .name, :scope > details > summary .name").and_(name))
+            name = self.page.locator(".name", has_text=re.compile(f"^{re.escape(str(step))}$"))
+            own = self.page.locator("> .line .name, > details > summary .name").and_(name)
+            row = row.locator("> details > .tree-inside > .tree-row").filter(has=own)
         return row
 
     def expect_json(self, value: object) -> None:
@@ -258,7 +258,9 @@ class DetailView:
 
     def write_as(self, name: str) -> None:
         """Choose how the value is written in the editor."""
-        self.root.get_by_role("radiogroup", name="Write as").get_by_text(name, exact=True).click()
+        choice = self.root.get_by_role("radiogroup", name="Write as")
+        if not choice.get_by_role("radio", name=name).is_checked():
+            choice.get_by_text(name, exact=True).click()
 
 
 def put(server: ServerProcess, key: str, value: object, **more: object) -> None:

@@ -503,10 +503,11 @@ def test_a_deleted_value_can_be_restored(tab: Tab, shared_server: ServerProcess)
     detail.button("Delete").click()
     expect(detail.meta).to_have_text("No value")
     assert json.loads(stored_text(shared_server, "/get/deleted"))["value"] is None
-    detail.button("Put back").click()
+    expect(detail.status).to_have_text("Deleted “deleted”.")
+    detail.button("Undo").click()
     detail.expect_json({"kept": [1]})
     expect(detail.meta).to_contain_text("expires in")
-    expect(detail.button("Put back")).to_be_hidden()
+    expect(detail.button("Undo")).to_be_hidden()
 
 
 def test_an_expiry_can_be_set_kept_and_removed(tab: Tab, shared_server: ServerProcess) -> None:
@@ -574,9 +575,9 @@ def test_numbers_are_shown_and_stored_exactly(tab: Tab, shared_server: ServerPro
 def test_a_long_value_is_truncated(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "long", "x" * 100_000)
     detail = tab.choose("long")
-    expect(detail.tree).to_contain_text("98,002 more characters")
-    detail.button("Text").click()
-    expect(detail.root.get_by_label("Value as text")).to_contain_text("50,002 more characters")
+    expect(detail.tree).to_contain_text("98,000 more characters")
+    detail.button("JSON").click()
+    expect(detail.root.get_by_label("Value as JSON")).to_contain_text("50,002 more characters")
 
 
 def test_markup_in_keys_and_values_is_shown_as_text(blank_tab: Tab, server: ServerProcess) -> None:
@@ -751,7 +752,7 @@ def test_what_a_value_will_change_to_is_kept(tab: Tab, shared_server: ServerProc
     expect(detail.leaf("2")).to_be_visible()
     assert then() == '{"on":false,"n":1.0}}}'
     detail.button("Delete").click()
-    detail.button("Put back").click()
+    detail.button("Undo").click()
     expect(detail.leaf("2")).to_be_visible()
     assert then() == '{"on":false,"n":1.0}}}'
     detail.edit()
@@ -858,6 +859,7 @@ def test_a_value_of_two_megabytes_can_be_edited(
         }"""
     )
     assert took < OPENS_MS_MAX
+    detail.write_as("JSON")
     compact = json.dumps(value, separators=(",", ":"))
     assert detail.editor.input_value() == compact
     expect(detail.editor).to_have_css("white-space-collapse", "preserve")

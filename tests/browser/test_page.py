@@ -21,6 +21,7 @@ WEB = Path(dunena.__file__).parent / "web"
 PAGE = ["index.html", "style.css", "views.css", "favicon.svg"]
 MODULES = re.compile(r'(?:from|src=)\s*"((?:\.{1,2}|test)/[\w./]+\.js)"')
 LATER = re.compile(r'import\("(\.{1,2}/[\w./]+\.js)"\)')
+LATER_STYLES = re.compile(r'url\("test/([\w./]+\.css)"\)')
 
 # Newer than the browser inside OBS (Chromium 103).
 TOO_NEW = {
@@ -46,6 +47,7 @@ def page_files(*, at_start: bool = False) -> dict[str, str]:
             imported = MODULES.findall(text) + ([] if at_start else LATER.findall(text))
             addresses = [urljoin(address_of(name), it) for it in imported]
             wanted += [address.removeprefix("/test/") for address in addresses]
+            wanted += [] if at_start else LATER_STYLES.findall(text)
     return found
 
 
