@@ -117,6 +117,24 @@ def test_a_field_that_is_left_is_saved(
     assert value_of(shared_server, key)["home"]["name"] == "left"  # type: ignore[index]
 
 
+def test_a_click_elsewhere_saves_and_does_what_it_is_meant_for(
+    detail: DetailView, shared_server: ServerProcess, key: str
+) -> None:
+    detail.leaf('"Reds"').click()
+    detail.tree.get_by_role("switch", name="live").click()  # nothing was typed
+    expect(detail.tree.get_by_role("switch", name="live")).not_to_be_checked()
+    detail.leaf('"Reds"').click()
+    field_of(detail, "name").fill("a text\nof three\nlines")
+    detail.tree.get_by_role("switch", name="live").click()
+    expect(detail.tree.get_by_role("switch", name="live")).to_be_checked()
+    detail.leaf("2").click()
+    field_of(detail, "score").fill("5")
+    detail.leaf("null").click()
+    expect(field_of(detail, "note")).to_be_focused()
+    home = {"name": "a text\nof three\nlines", "score": 5}
+    assert value_of(shared_server, key) == {**MATCH, "home": home}
+
+
 def test_tab_saves_and_goes_to_the_next_value(
     detail: DetailView, shared_server: ServerProcess, key: str
 ) -> None:
@@ -283,9 +301,9 @@ def test_a_deleted_member_comes_back_with_undo(
 def test_a_member_is_added_after_another_and_typed_at_once(
     detail: DetailView, shared_server: ServerProcess, key: str
 ) -> None:
-    choose(detail, "Add a member after", "home")
-    detail.tree.get_by_role("textbox", name="Name of the new member").fill("venue")
-    detail.tree.get_by_role("textbox", name="Name of the new member").press("Enter")
+    choose(detail, "Add a field after", "home")
+    detail.tree.get_by_role("textbox", name="Name of the new field").fill("venue")
+    detail.tree.get_by_role("textbox", name="Name of the new field").press("Enter")
     field = field_of(detail, "venue")
     expect(field).to_be_focused()
     field.fill("Main hall")
@@ -318,8 +336,8 @@ def test_an_empty_object_and_an_empty_list_are_filled_with_a_click(
     field_of(detail, "0").fill("first")
     field_of(detail, "0").press("Enter")
     detail.leaf("{}").click()
-    detail.tree.get_by_role("textbox", name="Name of the new member").fill("x")
-    detail.tree.get_by_role("textbox", name="Name of the new member").press("Enter")
+    detail.tree.get_by_role("textbox", name="Name of the new field").fill("x")
+    detail.tree.get_by_role("textbox", name="Name of the new field").press("Enter")
     field_of(detail, "x").fill("true")
     field_of(detail, "x").press("Enter")
     expect(detail.tree.get_by_role("switch", name="x")).to_be_checked()

@@ -116,6 +116,7 @@ export class Editing {
 
   async #act(what, row, control, { shiftKey }) {
     if (what !== "step" && !await this.finish()) return;
+    row = this.#tree.rowAt(row.path) ?? row; // it may have been drawn anew
     switch (what) {
       case "edit": this.#say(this.#field.open(row)); break;
       case "switch": this.#replace(row, String(row.node.text !== "true")); break;
@@ -180,7 +181,7 @@ export class Editing {
     if (parent.kind === "array") {
       const like = parent.items[Math.max(0, at - 1)];
       insert(null, like ? blankOf(like) : "null");
-    } else this.#form.open(row, "Name of the new member", "", (name) => insert(name, "null"));
+    } else this.#form.open(row, "Name of the new field", "", (name) => insert(name, "null"));
   }
 
   async #remove(row) {

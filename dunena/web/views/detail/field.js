@@ -26,8 +26,14 @@ export class LeafField {
 
   constructor(tree) {
     this.#tree = tree;
+    // A field that is closed while the mouse button is down would move what the click is meant for.
+    let isPressed = false;
+    document.addEventListener("mousedown", () => (isPressed = true), true);
+    document.addEventListener("mouseup", () => (isPressed = false), true);
     this.root.addEventListener("focusout", ({ relatedTarget }) => {
-      if (this.row && document.hasFocus() && !this.root.contains(relatedTarget)) this.finish();
+      if (!this.row || !document.hasFocus() || this.root.contains(relatedTarget)) return;
+      if (!isPressed) this.finish();
+      else document.addEventListener("mouseup", () => setTimeout(() => this.finish()), { once: true });
     });
   }
 

@@ -1,4 +1,4 @@
-// The form for the name of a member: of a new one, or a new name.
+// The form for the name of a field of an object: of a new one, or a new name.
 
 import { button, element, say } from "../../lib/dom.js";
 

@@ -12,10 +12,10 @@ const KIND_WORDS = {
 export function itemsOf(row, parent, act) {
   const kind = kindOf(textOf(row.node));
   const isInObject = parent?.kind === "object";
-  const inside = { object: "Add a member inside", array: "Add an item inside" }[kind];
+  const inside = { object: "Add a field inside", array: "Add an item inside" }[kind];
   const items = [
     inside && { text: inside, act: act.insertInside },
-    parent && { text: isInObject ? "Add a member after" : "Add an item after", act: act.insertAfter },
+    parent && { text: isInObject ? "Add a field after" : "Add an item after", act: act.insertAfter },
     isInObject && { text: "Rename", act: act.rename },
     parent && { text: "Delete", act: act.remove },
   ].filter(Boolean);
