@@ -15,14 +15,15 @@ export function converted(node, kind) {
   switch (kind) {
     case from: return json;
     case "string": return from === "null" ? '""' : JSON.stringify(written);
-    case "number": return from === "boolean" ? String(Number(json === "true")) : numberOf(written) ?? "0";
+    case "number": return { true: "1", false: "0" }[json] ?? numberOf(written) ?? "0";
     case "boolean": return String(!FALSE.includes(written));
     case "object": case "array": {
       const parts = isBranch ? childrenOf(node).map((child) => child[1]) : [node];
       const items = from === "null" ? [] : parts;
       if (kind === "array") return textOf({ kind, items });
-      const nameOf = (index) => (isBranch ? String(index + 1) : "value");
-      return textOf({ kind, members: items.map((item, index) => ({ name: nameOf(index), node: item })) });
+      const members = items.map((item, index) =>
+        ({ name: isBranch ? String(index + 1) : "value", node: item }));
+      return textOf({ kind, members });
     }
     default: return "null";
   }
@@ -31,14 +32,10 @@ export function converted(node, kind) {
 // Returns the JSON of a new list item that is like another one: an object with the same members,
 // which are empty.
 export function blankOf(node) {
-  switch (node.kind) {
-    case "object":
-      return `{${node.members.map((one) => `${JSON.stringify(one.name)}:${blankOf(one.node)}`).join(",")}}`;
-    case "array": return "[]";
-    case "string": return '""';
-    case "number": return "0";
-    default: return node.text === "null" ? "null" : "false";
-  }
+  const blanks = { string: '""', number: "0", array: "[]" };
+  if (node.kind !== "object") return blanks[node.kind] ?? (node.text === "null" ? "null" : "false");
+  const members = node.members.map(({ name, node: part }) => ({ name, node: { text: blankOf(part) } }));
+  return textOf({ kind: "object", members });
 }
 
 // Returns the number that is `by` more; both are JSON. Integers are exact.

@@ -4,8 +4,8 @@
 // A path is a list of member names and list indexes. Edits, whose `before`, `after` and `text` are
 // JSON texts:
 //   { kind: "replace", path, before, after }
-//   { kind: "insert", path, at, name, text }   `at` is the position in the object or list at `path`;
-//   { kind: "remove", path, at, name, text }   `name` is null in a list
+//   { kind: "insert", path, at, name, text }   `at` is the position in the object or list at
+//   { kind: "remove", path, at, name, text }   `path`; `name` is null in a list
 //   { kind: "rename", path, from, to }         renames a member of the object at `path`
 
 import { parse } from "./jsonparse.js";
@@ -27,7 +27,8 @@ export const TAKEN = "taken"; // the object has a member of that name already
 
 // Returns the path as a JSON Pointer (RFC 6901).
 export function pointerOf(path) {
-  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  const escaped = (step) => String(step).replaceAll("~", "~0").replaceAll("/", "~1");
+  return path.map((step) => `/${escaped(step)}`).join("");
 }
 
 // Returns [name or index, node] for everything in an object or a list.
@@ -45,31 +46,24 @@ export function nodeAt(root, path) {
   }, root);
 }
 
-// Returns the JSON of a node in one line.
-export function textOf(node) {
-  if (node.kind === "array") return `[${node.items.map(textOf).join(",")}]`;
-  if (node.kind === "object") {
-    return `{${node.members.map((one) => `${JSON.stringify(one.name)}:${textOf(one.node)}`).join(",")}}`;
-  }
-  return node.text;
+// Returns the JSON of a node in one line, with what leafOf(leaf) makes of each node without parts.
+export function textOf(node, leafOf = ({ text }) => text) {
+  const inside = (part) => textOf(part, leafOf);
+  if (node.kind === "array") return `[${node.items.map(inside).join(",")}]`;
+  if (node.kind !== "object") return leafOf(node);
+  return `{${node.members.map((one) => `${JSON.stringify(one.name)}:${inside(one.node)}`).join(",")}}`;
 }
 
 // Returns whether two JSON texts mean the same: servers write 1e2 as 100.0 and "\u00fc" as "ü".
 export function isSame(one, other) {
-  return one === other || plain(parse(one)) === plain(parse(other));
+  return one === other || textOf(parse(one), plain) === textOf(parse(other), plain);
 }
 
-function plain(node) {
-  if (node.kind === "string") return JSON.stringify(JSON.parse(node.text));
-  if (node.kind === "number") {
-    const number = Number(node.text);
-    return Number.isInteger(number) && !Number.isSafeInteger(number) ? node.text : String(number);
-  }
-  if (node.kind === "array") return `[${node.items.map(plain).join(",")}]`;
-  if (node.kind === "object") {
-    return `{${node.members.map((one) => `${JSON.stringify(one.name)}:${plain(one.node)}`).join(",")}}`;
-  }
-  return node.text;
+function plain({ kind, text }) {
+  if (kind === "string") return JSON.stringify(JSON.parse(text));
+  const number = kind === "number" ? Number(text) : NaN;
+  const isExact = !Number.isInteger(number) || Number.isSafeInteger(number);
+  return kind === "number" && isExact ? String(number) : text;
 }
 
 // Returns whether a path leads to the same thing in two states of a value. In a list that is so

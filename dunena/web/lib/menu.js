@@ -60,7 +60,8 @@ export class Menu {
     return element("div", { role: "group", "aria-label": title },
       element("span", { class: "quiet", "aria-hidden": "true" }, title),
       ...items.map(({ text, note, isOff, isChecked, act }) => element("button", {
-        type: "button", role: isChecked === undefined ? "menuitem" : "menuitemradio", tabindex: "-1",
+        type: "button", tabindex: "-1",
+        role: isChecked === undefined ? "menuitem" : "menuitemradio",
         "aria-disabled": isOff ? "true" : null, "aria-checked": isChecked ?? null,
         onclick: () => {
           if (isOff) return;

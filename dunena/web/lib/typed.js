@@ -14,9 +14,8 @@ export const AS = {
 
 // Returns the kind of a JSON text, one of the names in AS.
 export function kindOf(json) {
-  const first = json.trim()[0];
-  return { '"': "string", "{": "object", "[": "array", n: "null", t: "boolean", f: "boolean" }[first]
-    ?? "number";
+  const kinds = { '"': "string", "{": "object", "[": "array", n: "null", t: "boolean", f: "boolean" };
+  return kinds[json.trim()[0]] ?? "number";
 }
 
 // Returns the JSON number for what was typed, such as "007", "+5" and ".5"; null if it is none.

@@ -54,7 +54,8 @@ export class Operations {
   // Applies a JSON Patch, JSON text. `revision` null: to whatever stands there. `wantsValue`: the
   // answer has the value.
   async patch(key, ns, revision, patch, wantsValue) {
-    return this.#change("patch", key, ns, revision, wantsValue ? { patch, return: true } : { patch });
+    const more = wantsValue ? { return: true } : {};
+    return this.#change("patch", key, ns, revision, { patch, ...more });
   }
 
   // Adds to the number at a JSON Pointer, which is the value of the answer.
@@ -122,7 +123,8 @@ export class Operations {
     this.#waiting.delete(id);
     if (waiting.isTraced) this.#trace("in", text);
     if (error === undefined) waiting.resolve(text);
-    else waiting.reject(code === "conflict" ? new Conflict() : Object.assign(new Error(error), { code }));
+    else if (code === "conflict") waiting.reject(new Conflict());
+    else waiting.reject(Object.assign(new Error(error), { code }));
   }
 }
 

@@ -29,7 +29,6 @@ export class Editing {
   #field = new LeafField(this.#tree);
   #form = new NameForm(this.#tree);
   #menu = new Menu("Change");
-  #pending = 0; // changes that are not answered yet
   #next = null; // { path, revision } of what was added, to be edited as soon as it is drawn
   #words = element("p", { role: "status" });
   #history = button("See earlier values", () => this.onHistory());
@@ -41,7 +40,8 @@ export class Editing {
     this.bar = element("div", { class: "edit-bar" }, this.#words, this.#history, this.#undo);
     document.head.append(
       element("link", { rel: "stylesheet", href: where.api.url("test/editing.css") }));
-    changes.onAdd = ({ words }) => this.#say(words ?? "Saved.", { isNotice: Boolean(words) });
+    changes.onAdd = ({ key, ns, words }) =>
+      this.#isShown(key, ns) && this.#say(words ?? "Saved.", { isNotice: Boolean(words) });
     this.#tree.onAct = (what, row, control, event) => this.#act(what, row, control, event);
     this.#field.onSave = (edit, seen) => this.#make(edit, seen);
     this.#field.onNext = (row, by) => this.#leafAfter(row, by);
@@ -91,9 +91,10 @@ export class Editing {
 
   // Takes back the last change of the key that is shown.
   async undo() {
+    if (!await this.finish()) return;
     const { key, ns } = this.#where.source;
     const change = this.#changes.last(key, ns);
-    if (!change || !await this.finish()) return;
+    if (!change) return;
     const error = await this.#attempt(async () => {
       await takeBack(this.#where, change);
       this.#changes.drop(change);
@@ -146,10 +147,10 @@ export class Editing {
 
   async #step(row, by) {
     const { path } = row;
-    await this.#attempt(async () => {
+    await this.#attempt(async (key, ns) => {
       const { number, ...after } = await makeStep(this.#where, path, by, this.#tree.node);
-      this.#add({ kind: "replace", path, before: sum(number, -by), after: number }, after);
-      if (!this.#pending) this.#tree.preview(path, number);
+      const edit = { kind: "replace", path, before: sum(number, -by), after: number };
+      this.#changes.add({ key, ns, edit, after });
     });
   }
 
@@ -198,36 +199,35 @@ export class Editing {
 
   // --- changes ---
 
-  // Makes an edit; `seen` is the node of the value that the user has seen, `words` say what was done.
-  // Resolves to the error that it met, null if it is made.
+  // Makes an edit; `seen` is the node of the value that the user has seen, `words` say what was
+  // done. Resolves to the error that it met, null if it is made.
   #make(edit, seen = this.#tree.node, words = undefined) {
-    return this.#attempt(async () => {
+    return this.#attempt(async (key, ns) => {
       const after = await makeEdit(this.#where, edit, seen);
-      this.#add(edit, after, words);
-      if (edit.kind === "replace") this.#tree.preview(edit.path, edit.after);
+      this.#changes.add({ key, ns, edit, after, words });
+      const isShown = edit.kind === "replace" && this.#isShown(key, ns);
+      if (isShown) this.#tree.preview(edit.path, edit.after);
     });
   }
 
-  #add(edit, after, words) {
-    const { key, ns } = this.#where.source;
-    this.#changes.add({ key, ns, edit, after, words });
-  }
-
-  // Calls act() and says how it went. Resolves to the error, null if there is none.
+  // Calls act(key, ns) and says how it went. Resolves to the error, null if there is none.
   async #attempt(act) {
     const { source } = this.#where;
-    this.#pending += 1;
+    const { key, ns } = source;
     this.#say("Saving …");
     try {
-      await act();
+      await act(key, ns);
       return null;
     } catch (error) {
-      this.#say(inWords(error), { isNotice: true });
+      if (this.#isShown(key, ns)) this.#say(inWords(error), { isNotice: true });
       return error;
     } finally {
-      this.#pending -= 1;
       source.refresh();
     }
+  }
+
+  #isShown(key, ns) {
+    return this.#where.source.key === key && this.#where.source.ns === ns;
   }
 
   // --- where the user is ---
@@ -280,7 +280,7 @@ export class Editing {
   }
 }
 
-// Returns what to say of an error that a change met; `name` is that of a member, if it was given one.
+// Returns what to say of an error that a change met; `name` is the one that a member was to get.
 function inWords(error, name) {
   const words = {
     [GONE]: "Somebody removed this meanwhile, so nothing was changed.",
@@ -288,6 +288,6 @@ function inWords(error, name) {
     [OTHER]: "Somebody changed this meanwhile, so nothing was changed. Look at it again.",
     [TAKEN]: `There is a “${name}” already.`,
   };
-  if (error.message === AWAY) return "Offline: this is not saved. Try again when you are connected.";
+  if (error.message === AWAY) return "Offline: this is not saved. Try it again later.";
   return words[error.reason] ?? `Refused: ${error.message}`;
 }

@@ -26,7 +26,7 @@ export class Editor {
   #taken = null; // the entry that a new key would overwrite
   #visit = null; // identifies the present key, to ignore answers for a former one
   #isSetting = false;
-  #replaced = []; // what the user wrote that a loaded value replaced, the next one to bring back last
+  #replaced = []; // what the user wrote before a value was loaded, the next to bring back last
   #undo = element("div", { class: "notice", role: "status" },
     element("p", {}, "The new value is loaded. Your text is kept until you set a value or cancel."),
     button("Back to my text", () => this.#bringBack()));
@@ -171,7 +171,8 @@ export class Editor {
       return [];
     }
     const ttl = this.#life.ttl(this.#source.remaining);
-    const fields = { value: this.#written.value, ...ttl && fieldsOf({ ttl, then: this.#source.entry?.then }) };
+    const more = ttl && fieldsOf({ ttl, then: this.#source.entry?.then });
+    const fields = { value: this.#written.value, ...more };
     return [{ title: "Set what is written", text: message("set", key, ns, fields) }];
   }
 

@@ -2,7 +2,9 @@
 // meanwhile is told below it, and never overwritten unasked.
 
 import { button, element, say } from "../../lib/dom.js";
-import { GONE, isSame, isSamePlace, MOVED, nodeAt, OTHER, Refusal, textOf } from "../../lib/edits.js";
+import {
+  GONE, isSame, isSamePlace, MOVED, nodeAt, OTHER, Refusal, textOf,
+} from "../../lib/edits.js";
 import { AS, jsonOf, kindOf, numberOf } from "../../lib/typed.js";
 
 const CHARS_MAX = 20_000; // longer texts have the editor of the whole value
@@ -32,8 +34,9 @@ export class LeafField {
     document.addEventListener("mouseup", () => (isPressed = false), true);
     this.root.addEventListener("focusout", ({ relatedTarget }) => {
       if (!this.row || !document.hasFocus() || this.root.contains(relatedTarget)) return;
-      if (!isPressed) this.finish();
-      else document.addEventListener("mouseup", () => setTimeout(() => this.finish()), { once: true });
+      const finish = () => setTimeout(() => this.finish());
+      if (isPressed) document.addEventListener("mouseup", finish, { once: true });
+      else this.finish();
     });
   }
 
@@ -49,10 +52,10 @@ export class LeafField {
   open(row) {
     this.#before = row.node.text;
     this.#kind = kindOf(this.#before);
-    const text = { string: () => JSON.parse(this.#before), null: () => "" }[this.#kind]?.() ?? this.#before;
-    if (text.length > CHARS_MAX) return "This text is too long to type here. “Edit” opens all of it.";
+    const text = this.#kind === "string" ? JSON.parse(this.#before) : this.#before;
+    if (text.length > CHARS_MAX) return "This text is too long for here. “Edit” opens all of it.";
     this.#seen = this.#tree.node;
-    this.#input = this.#build(row.label, text);
+    this.#input = this.#build(row.label, this.#kind === "null" ? "" : text);
     this.#began = this.#input.value;
     this.row = row;
     this.#tree.pinned = this.root;
@@ -180,22 +183,24 @@ export class LeafField {
       this.close(); // nothing that was typed is lost
       return;
     }
-    const overwrite = button("Save mine", () => {
-      this.#seen = this.#tree.node;
-      this.#before = found ?? textOf(nodeAt(this.#seen, this.row.path));
-      this.finish();
-    });
-    const take = button("Take theirs", () => this.close());
+    const save = (text) => button(text, () => this.#overwrite(found));
+    const close = (text) => button(text, () => this.close());
     if (reason === OTHER) {
       this.#tell(`Somebody changed this to ${shortened(found)} meanwhile. Yours is not saved.`,
-        overwrite, take);
+        save("Save mine"), close("Take theirs"));
     } else if (reason === MOVED) {
       this.#tell("The list changed meanwhile: this may be another place now. Yours is not saved.",
-        button("Save it here", overwrite.click.bind(overwrite)), button("Give up", () => this.close()));
+        save("Save it here"), close("Give up"));
     } else {
-      this.#tell("Somebody removed this meanwhile. What you typed is not saved.",
-        button("Give up", () => this.close()));
+      this.#tell("Somebody removed this meanwhile. What you typed is not saved.", close("Give up"));
     }
+  }
+
+  // Saves what is typed in place of what the user has seen by now.
+  #overwrite(found) {
+    this.#seen = this.#tree.node;
+    this.#before = found ?? textOf(nodeAt(this.#seen, this.row.path));
+    this.finish();
   }
 
   // Says what is the matter with what is typed, if anything.

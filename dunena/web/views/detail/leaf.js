@@ -6,13 +6,15 @@ import { count } from "../../lib/format.js";
 
 export const TEXT_CHARS_MAX = 2000; // of a text that is shown
 
-// Draws a node into an element. Returns its main control, and a function draw(node, isFlashing) that
-// shows another node of the same kind.
+// Draws a node into an element. Returns its main control, and a function draw(node, isFlashing)
+// that shows another node of the same kind.
 export function drawLeaf(place, node, name, isReadOnly) {
   const kind = node.kind;
   const isSwitch = kind === "word" && node.text !== "null";
-  const act = isSwitch ? "switch" : kind === "object" || kind === "array" ? "add" : "edit";
-  const look = isSwitch ? "word switch" : { object: "quiet-text", array: "quiet-text" }[kind] ?? kind;
+  const isEmpty = kind === "object" || kind === "array";
+  const [act, look] = isSwitch
+    ? ["switch", "word switch"]
+    : isEmpty ? ["add", "quiet-text"] : ["edit", kind];
   const value = isReadOnly
     ? element("span", { class: `leaf ${look}` })
     : element("button", {

@@ -1,6 +1,6 @@
-// A value as a collapsible tree of rows. Branches are filled when they are opened, in parts, so that
-// only the visible part of a large value is drawn. When the value changes, rows are updated in their
-// place: open branches, the focus and a field that somebody types into stay.
+// A value as a collapsible tree of rows. Branches are filled when they are opened, in parts, so
+// that only the visible part of a large value is drawn. When the value changes, rows are updated in
+// their place: open branches, the focus and a field that somebody types into stay.
 
 import { button, element } from "../../lib/dom.js";
 import { childrenOf, nodeAt } from "../../lib/edits.js";
@@ -115,7 +115,7 @@ export class Tree {
       ArrowLeft: () => controls[side - 1] ?? row.close(),
     };
     if (moves[key]) moves[key]()?.focus?.();
-    else if (key === "Delete" && target.matches(".leaf, summary")) this.onAct("remove", row, target, event);
+    else if (key === "Delete" && target === row.main) this.onAct("remove", row, target, event);
     else return;
     event.preventDefault();
   }
@@ -158,7 +158,8 @@ class Row {
 
   // The controls of this row alone, the main one first.
   get controls() {
-    const own = [...this.root.querySelectorAll(":scope > .line > button, :scope > .line .place button")];
+    const line = this.root.querySelector(":scope > .line");
+    const own = [...line.querySelectorAll("button")].filter((control) => !control.closest(".menu"));
     return [this.main, ...own.filter((control) => control !== this.main)];
   }
 
@@ -217,9 +218,9 @@ class Row {
   // Draws the first children of an open branch, and none of a closed one.
   #drawBranch(isNew) {
     const all = childrenOf(this.node);
-    const [open, close] = this.node.kind === "object" ? "{}" : "[]";
-    const words = this.node.kind === "object" ? count(all.length, "field") : count(all.length, "item");
-    this.#words.textContent = `${open} ${words} ${close}`;
+    this.#words.textContent = this.node.kind === "object"
+      ? `{ ${count(all.length, "field")} }`
+      : `[ ${count(all.length, "item")} ]`;
     if (!this.#details.open && !this.isPinned) {
       this.children.clear();
       this.#inside.replaceChildren();

@@ -88,9 +88,8 @@ export class ValueView {
     const isOther = view !== this.#view;
     this.#view = view;
     for (const one of this.#views) one.setAttribute("aria-pressed", one.dataset.view === view);
-    if (this.#editing) {
-      this.#editing.root.hidden = view !== "tree" || !(this.#nothing.hidden || this.#editing.isEdited);
-    }
+    const isTree = view === "tree" && (this.#nothing.hidden || this.#editing?.isEdited);
+    if (this.#editing) this.#editing.root.hidden = !isTree;
     this.#shown.hidden = view !== "json" || !this.#nothing.hidden;
     if (!isOther) return;
     remember("view", view);

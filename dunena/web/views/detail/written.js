@@ -19,7 +19,8 @@ export class Written {
   constructor() {
     const choice = (name, text) => {
       const radio = element("input", {
-        type: "radio", name: "write-as", class: "sr-only", onchange: () => this.#choose(name === "text"),
+        type: "radio", name: "write-as", class: "sr-only",
+        onchange: () => this.#choose(name === "text"),
       });
       this.#radios[name] = radio;
       return element("label", {}, radio, element("span", {}, text));
@@ -53,8 +54,8 @@ export class Written {
     return this.#isText ? JSON.stringify(this.#json.text) : this.#json.text;
   }
 
-  // Shows JSON: a string as text, unless `keepsJson` and the user writes JSON. "" is for a new value,
-  // which may be either.
+  // Shows JSON: a string as text, unless `keepsJson` and the user writes JSON. "" is for a new
+  // value, which may be either.
   load(json, keepsJson = false) {
     const isString = kindOf(json) === "string" && (this.#isText || !keepsJson);
     const isShort = json.length < LARGE_CHARS;
