@@ -48,6 +48,7 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 
 _CONTENTS: dict[str, _Json] = {
     "Metrics": {"text/plain": {}},
+    "Zip": {"application/zip": {"schema": {"contentMediaType": "application/zip"}}},
     "Shown": {
         "application/json": {"schema": {}},
         "text/plain": {"schema": _STRING},
@@ -74,6 +75,7 @@ _SAID_BY_STATUS = {
     201: "Made",
     204: "Done",
     304: "The same as before",
+    409: "Something is in the way",
     426: "Asked without an upgrade",
     503: "Something is wrong",
     507: "It could not be stored",
@@ -200,6 +202,11 @@ _PARAMETERS: dict[str, _Json] = {
     "ascii ns": _ns(_ASCII_NAME),
     "pattern": _query("pattern", _STRING),
     "durable": _query("durable", _STRING),
+    "pages": _query("pages", {"enum": ["true", "false"]}),
+    "mode": _query("mode", {"enum": ["replace", "merge"]}),
+    "batches": _query(
+        "batches", {"enum": ["true", "false"], "description": "Add the bodies for /txn."}
+    ),
     "order": _query("order", {"enum": ["asc", "desc"]}),
     "cursor": _number("cursor"),
     "offset": _number("offset"),
@@ -308,6 +315,19 @@ _SCHEMAS: dict[str, _Json] = {
     ),
     "Templates": _fields(templates=_list_of(_MADE), mayMake=_BOOLEAN, optional={"folder": {}}),
     "MadePages": _MADE,
+    "Comparison": _fields(
+        madeAt=_COUNT,
+        dunena=_STRING,
+        keys=_COUNT,
+        pages=_COUNT,
+        new=_COUNT,
+        changed=_COUNT,
+        same=_COUNT,
+        deleted=_COUNT,
+        kept=_COUNT,
+        expired=_COUNT,
+        optional={"batches": _list_of(_STRING)},
+    ),
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(
         name=_STRING,
