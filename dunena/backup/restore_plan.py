@@ -76,6 +76,18 @@ class Plan:
         """Whether a value that is there now is gone or another one afterwards."""
         return bool(self.changed or self.deleted)
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The numbers of keys, for programs."""
+        return {
+            "new": self.new,
+            "changed": self.changed,
+            "same": self.same,
+            "deleted": self.deleted,
+            "kept": self.kept,
+            "expired": self.expired,
+        }
+
 
 def make_plan(
     wanted: Collection[HeldEntry],
@@ -83,12 +95,14 @@ def make_plan(
     now: int,
     *,
     deletes: bool,
+    standing_step_ms: int = 0,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Plan:
     """Compare a backup with what stands; with ``deletes`` keys that are not in it go.
 
-    ``now`` and all expiries are of the same clock, Unix ms. Deletions come first: a full store has
-    room then.
+    ``now`` is Unix ms of the wall clock, as are the expiries in a backup; those of what stands are
+    of a clock that lags it by ``standing_step_ms``. Deletions come first: a full store has room
+    then.
     """
     plan = Plan()
     there = {(held.ns, held.key) for held in _lasting(wanted, now, plan)}
@@ -103,7 +117,8 @@ def make_plan(
     for done, held in enumerate(wanted):
         progress(done)
         if (held.ns, held.key) in there:
-            _compare(held, standing.get((held.ns, held.key)), now, plan)
+            found = standing.get((held.ns, held.key))
+            _compare(held, found, now, plan, standing_step_ms)
     return plan
 
 
@@ -116,12 +131,14 @@ def _lasting(wanted: Iterable[HeldEntry], now: int, plan: Plan) -> Iterable[Held
             yield held
 
 
-def _compare(held: HeldEntry, standing: HeldEntry | None, now: int, plan: Plan) -> None:
+def _compare(
+    held: HeldEntry, standing: HeldEntry | None, now: int, plan: Plan, step_ms: int
+) -> None:
     has_ended = held.expires_at is not None and held.expires_at <= now
     step = Step(held.ns, held.key, held, has_ended)
     if standing is None:
         plan.new += 1
-    elif _is_same(step, standing):
+    elif _is_same(step, standing, step_ms):
         plan.same += 1
         return
     else:
@@ -129,12 +146,12 @@ def _compare(held: HeldEntry, standing: HeldEntry | None, now: int, plan: Plan) 
     plan.steps.append(step)
 
 
-def _is_same(step: Step, standing: HeldEntry) -> bool:
+def _is_same(step: Step, standing: HeldEntry, step_ms: int) -> bool:
     ends, stands_until = step.expires_at, standing.expires_at
     if ends is None or stands_until is None:
         is_alike = ends is stands_until
     else:
-        is_alike = abs(ends - stands_until) < EXPIRIES_ALIKE_MS
+        is_alike = abs(ends - stands_until - step_ms) < EXPIRIES_ALIKE_MS
     return is_alike and step.then == standing.then and step.value == standing.value
 
 

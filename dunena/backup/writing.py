@@ -103,7 +103,7 @@ def write_backup(snapshot: Snapshot, version: str, pages: Iterable[Page] = ()) -
         left_out=counts.left_out,
     )
     yield archive.add(MANIFEST, manifest.encode())
-    yield archive.finish()
+    yield from archive.finish()
 
 
 def _line_of(entry: Entry, snapshot: Snapshot) -> EntryLine | None:

@@ -7,6 +7,7 @@ The format is that of PKWARE's APPNOTE.TXT 6.3.10; the numbers of its sections a
 
 import struct
 import zlib
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -24,6 +25,8 @@ _FULL = 2**32 - 1  # 4.4.1.4: the number is in the other form
 _FULL_COUNT = 2**16 - 1
 _DEFLATE_BYTES_MIN = 256
 """Smaller content is stored as it is: deflating it would save less than it costs."""
+
+_LINES_AT_ONCE = 256
 
 _LOCAL = struct.Struct("<4s5H3I2H")  # 4.3.7
 _FOLLOWING = struct.Struct("<4s3I")  # 4.3.9
@@ -90,22 +93,19 @@ class ZipStream:
         sizes = _FOLLOWING.pack(b"PK\x07\x08", deflate.crc, packed_size, deflate.size)
         return self._count(rest + sizes)
 
-    def finish(self) -> bytes:
-        """End the zip file with the list of its files."""
-        listed, count, start = b"".join(self._listed), len(self._listed), self._offset
-        size = len(listed)
-        needs_zip64 = count >= _FULL_COUNT or start >= _FULL or size >= _FULL
-        long_end = b""
-        if needs_zip64:
-            long_end = _ZIP64_END.pack(
+    def finish(self) -> Iterator[bytes]:
+        """End the zip file with the list of its files, in pieces."""
+        count, start = len(self._listed), self._offset
+        for begin in range(0, count, _LINES_AT_ONCE):
+            yield self._count(b"".join(self._listed[begin : begin + _LINES_AT_ONCE]))
+        size = self._offset - start
+        if count >= _FULL_COUNT or start >= _FULL or size >= _FULL:
+            yield _ZIP64_END.pack(
                 b"PK\x06\x06", _ZIP64_END.size - 12, _MADE_BY_UNIX, _NEEDS_ZIP64, 0, 0,
                 count, count, size, start,
             ) + _ZIP64_PLACE.pack(b"PK\x06\x07", 0, start + size, 1)  # fmt: skip
         shown = min(count, _FULL_COUNT)
-        end = _END.pack(
-            b"PK\x05\x06", 0, 0, shown, shown, min(size, _FULL), min(start, _FULL), 0
-        )  # fmt: skip
-        return listed + long_end + end
+        yield _END.pack(b"PK\x05\x06", 0, 0, shown, shown, min(size, _FULL), min(start, _FULL), 0)
 
     # --- inside ---
 

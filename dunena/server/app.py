@@ -31,6 +31,7 @@ from dunena.server.access.null_origin import NullOriginPolicy
 from dunena.server.access.peers import Proxies
 from dunena.server.access.refusals import Refusals
 from dunena.server.access.tokens import Tokens, TokensError
+from dunena.server.backups import Backups
 from dunena.server.bulk import Bulk, letting_go
 from dunena.server.certificate import Certificate
 from dunena.server.clock import Clock
@@ -102,6 +103,7 @@ Handled = tuple[
     ClientFiles,
     WwwFolder,
     NewPages,
+    Backups,
 ]
 """What `Routes` has besides the views."""
 
@@ -424,7 +426,8 @@ class Server:
         status = self._build_status(loop, services, admission, registry)
         www = WwwFolder(settings.www, refusals)
         new_pages = NewPages(www, settings.new_www)
-        handled = (admission, *status, pages, client_files, www, new_pages)
+        backups = Backups(self.store, www, lambda: self.clock.step_ms)
+        handled = (admission, *status, pages, client_files, www, new_pages, backups)
         return Context(
             loop=loop,
             settings=settings,

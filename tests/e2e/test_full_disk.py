@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.folders import get_value, journal, read_json, set_value, until, value_files
+from tests.e2e.processes import assert_failed, run_copy
 from tests.protocol.clients import http, now_ms, open_dunena, open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -185,6 +186,15 @@ def test_text_files_on_a_full_disk_are_reported_and_written_when_there_is_space(
     until(lambda: text_files_of(server)["status"] == "healthy", "still reported")
     assert server.stop() == 0
     assert server.log.count("are not as they should be: big.txt") == 1
+
+
+def test_a_backup_for_which_there_is_no_space_leaves_nothing_and_says_why(
+    server: ServerProcess, small_disk: Path
+) -> None:
+    fill(small_disk)
+    done = run_copy("backup", str(small_disk / "b.zip"), environment={"DUNENA_URL": server.url})
+    assert_failed(done, says=("b.zip cannot be written: No space left on device",))
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 
 def text_files_of(server: ServerProcess) -> dict[str, str]:

@@ -130,8 +130,8 @@ class SharedRooms:
         admission = Admission(settings, settings.port, self.telemetry)
         nobody: Any = None
         no_files: Any = SimpleNamespace(constant={}, loader=None)
-        others = (admission, nobody, nobody, nobody, {}, no_files, None)
-        routes = SharedRoutes(self.views, *others, None)
+        others = (admission, nobody, nobody, nobody, {}, no_files, None, nobody, nobody)
+        routes = SharedRoutes(self.views, *others)
         self.parts.attach(self.sessions, routes, Routes(self.parts.plan_views, *others))
         return Context(
             loop=loop,

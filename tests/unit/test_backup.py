@@ -72,7 +72,7 @@ def test_any_entries_come_back_as_they_were_under_names_that_differ_in_any_case(
             ns,
             expires_at,
             None if then is None or expires_at is None else encode(then),
-        )  # fmt: skip
+        )
         for (ns, key), (value, expires_at, then) in held.items()
     ]
     content = made(entries)
@@ -163,7 +163,7 @@ def test_a_zip_of_many_files_and_one_past_four_gigabytes_have_the_longer_lists()
     stream = zip_stream.ZipStream(datetime(2026, 1, 1, tzinfo=UTC))
     stream.add("a", b"1")
     stream._offset = 2**32  # as if a file were that large
-    end = stream.add("b", b"2") + stream.finish()
+    end = stream.add("b", b"2") + b"".join(stream.finish())
     # The reader takes away what is missing before the files that it is given.
     assert zipfile.ZipFile(io.BytesIO(end)).read("b") == b"2"
 
@@ -284,7 +284,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
         stream.add_packed(f"values/{number}.json", packed)
     stream._offset = len(body)
     with pytest.raises(BackupError, match="more content than it can have"):
-        read(body + stream.finish())
+        read(body + b"".join(stream.finish()))
     with pytest.raises(BackupError, match="which is more than 100"):
         read(GOOD, bytes_max=100)
 
