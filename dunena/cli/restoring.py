@@ -16,6 +16,7 @@ from dunena.backup.restore_plan import Plan, make_plan
 from dunena.cli.backup_places import Place
 from dunena.cli.failure import fail
 from dunena.cli.new_file import write_new
+from dunena.cli.output import count_of
 from dunena.cli.progress import ProgressLine
 from dunena.desktop.terminal import say
 
@@ -107,21 +108,24 @@ class Restore:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.made_at / 1000))
         verb = "It would add" if dry_run else "Added"
         change = "change" if dry_run else "changed"
+        added = f"{verb} {count_of(plan.new, 'key')} and {change} {plan.changed:,}"
         lines = [
             f"{self._file} was made on {made} by dunena {manifest.dunena}.",
-            f"{verb} {plan.new:,} keys and {change} {plan.changed:,}; {plan.same:,} are the same.",
+            f"{added}; {plan.same:,} the same.",
         ]
         if plan.deleted:
-            lines.append(f"{'It would delete' if dry_run else 'Deleted'} {plan.deleted:,} keys.")
+            lines.append(
+                f"{'It would delete' if dry_run else 'Deleted'} {count_of(plan.deleted, 'key')}."
+            )
         if plan.kept:
-            lines.append(f"{plan.kept:,} keys that are not in it stay.")
+            lines.append(f"Keys that are not in it and stay: {plan.kept:,}.")
         if plan.expired:
-            lines.append(f"{plan.expired:,} keys in it have expired since, and are left out.")
+            lines.append(f"Keys in it that have expired since and are left out: {plan.expired:,}.")
         if self.pages_written:
-            lines.append(f"Wrote {self.pages_written:,} files of pages.")
+            lines.append(f"Wrote {count_of(self.pages_written, 'page file')}.")
         elif self._backup.pages:
             lines.append(
-                f"It has {len(self._backup.pages):,} files of pages, which --www DIR writes."
+                f"It has {count_of(len(self._backup.pages), 'page file')} as well; see --www."
             )
         if self.copy is not None:
             lines.append(f"What was there before is in {self.copy}.")

@@ -284,7 +284,7 @@ ROUTES = (
         is_live=True,
         summary="What restoring a backup would change; nothing is changed",
         parameters=("mode", "batches"),
-        request="Zip",
+        request="ZipToSend",
         responses={200: "Comparison"},
     ),
     # --- pages ---

@@ -17,8 +17,8 @@ EXAMPLES = os.environ.get("DUNENA_CONFORMANCE_EXAMPLES", "15")
 
 UNSAID = "positive_data_acceptance,negative_data_rejection"
 
-UNDESCRIBED = {"/", "/session", "/pages-from-disk"}
-"""For browsers: a redirection, a cookie, and a decision on the test page."""
+UNDESCRIBED = {"/", "/session", "/pages-from-disk", "/templates/{file}"}
+"""For browsers: a redirection, a cookie, a decision on the test page, and previews on it."""
 
 
 @pytest.fixture

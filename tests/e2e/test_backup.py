@@ -15,6 +15,7 @@ import pytest
 from dunena.backup.reading import BackupReader
 from tests.e2e.folders import read_json, until, write_files
 from tests.e2e.processes import PROGRAM, ROOT, assert_failed, run_copy, run_program
+from tests.e2e.terminal import Terminal
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -165,6 +166,21 @@ def test_a_store_with_other_keys_is_only_changed_as_it_is_told(
     assert copy.parent == tmp_path
     assert run(server, "restore", str(copy), "--replace", "--without-copy")["new"] == 1
     assert http(server, "GET", "/kv").json == {"extra": 3, "other": 1, "score": 2}
+
+
+def test_a_terminal_shows_sentences(server: ServerProcess, tmp_path: Path) -> None:
+    environment = {"DUNENA_URL": server.url}
+    put(server, "score", 1)
+    file = tmp_path / "backup.zip"
+    made = Terminal("backup", str(file), environment=environment)
+    assert made.end() == 0
+    assert f"{file.name} has 1 key: " in made.text.replace("\r\n", "")
+    put(server, "score", 2)
+    put(server, "extra", 1)
+    restored = Terminal("restore", str(file), "--replace", environment=environment)
+    assert restored.end() == 0
+    for words in ("Added 0 keys and changed 1; 0 the same.", "Deleted 1 key.", "is in"):
+        assert words in restored.text
 
 
 def test_keys_that_expired_since_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typer import Argument, Option
 from dunena.cli.backup_places import Folder, Place, open_place
 from dunena.cli.connect_options import Json, Token, Url
 from dunena.cli.failure import fail
-from dunena.cli.output import is_for_people, say_json
+from dunena.cli.output import count_of, is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.terminal import say
 
@@ -68,8 +68,8 @@ def backup(
             "leftOut": manifest.left_out,
         })  # fmt: skip
         return
-    some = f" and {manifest.pages:,} files of pages" if manifest.pages else ""
-    say(f"{file} has {manifest.keys:,} keys{some}: {size:,} bytes.")
+    some = f" and {count_of(manifest.pages, 'page file')}" if manifest.pages else ""
+    say(f"{file} has {count_of(manifest.keys, 'key')}{some}: {size:,} bytes.")
     for one in manifest.left_out:
         say(f"Left out: {one}")
 

@@ -49,6 +49,7 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 _CONTENTS: dict[str, _Json] = {
     "Metrics": {"text/plain": {}},
     "Zip": {"application/zip": {"schema": {"contentMediaType": "application/zip"}}},
+    "ZipToSend": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     "Shown": {
         "application/json": {"schema": {}},
         "text/plain": {"schema": _STRING},
