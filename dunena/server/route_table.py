@@ -274,6 +274,28 @@ ROUTES = (
         parameters=("pattern", "offset", "count"),
         responses={200: "Namespaces"},
     ),
+    # --- backups ---
+    Route(
+        "GET",
+        "/backup",
+        Handlers.make_backup,
+        _ADMIN,
+        is_live=True,
+        summary="A backup of this moment, as a zip",
+        parameters=("pages",),
+        responses={200: "Zip", 503: "Error"},
+    ),
+    Route(
+        "POST",
+        "/backup",
+        Handlers.compare_backup,
+        _ADMIN,
+        is_live=True,
+        summary="What restoring a backup would change; nothing is changed",
+        parameters=("mode", "batches"),
+        request="ZipToSend",
+        responses={200: "Comparison"},
+    ),
     # --- pages ---
     Route(
         "GET",

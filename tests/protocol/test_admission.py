@@ -113,6 +113,8 @@ GUARDED = [
     ("DELETE", "/kv/k"),
     ("POST", "/txn"),
     ("GET", "/history/k"),
+    ("GET", "/backup"),
+    ("POST", "/backup"),
     ("GET", "/cache/k"),
     ("POST", "/cache/k"),
     ("DELETE", "/cache/k"),

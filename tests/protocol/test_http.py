@@ -492,6 +492,7 @@ ROUTES = {
     "/kv/k": {"DELETE", "GET", "PATCH", "POST", "PUT"},
     "/txn": {"POST"},
     "/history/k": {"GET"},
+    "/backup": {"GET", "POST"},
     "/cache": {"POST"},
     "/cache/k": {"GET", "POST", "DELETE"},
     "/keys": {"GET"},

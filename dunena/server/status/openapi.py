@@ -51,6 +51,8 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 _CONTENTS: dict[str, _Json] = {
     "Picture": {"image/svg+xml": {}},
     "Metrics": {"text/plain": {}},
+    "Zip": {"application/zip": {"schema": {"contentMediaType": "application/zip"}}},
+    "ZipToSend": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     "Shown": {
         "application/json": {"schema": {}},
         "text/plain": {"schema": _STRING},
@@ -204,6 +206,11 @@ _PARAMETERS: dict[str, _Json] = {
     "ascii ns": _ns(_ASCII_NAME),
     "pattern": _query("pattern", _STRING),
     "durable": _query("durable", _STRING),
+    "pages": _query("pages", {"enum": ["true", "false"]}),
+    "mode": _query("mode", {"enum": ["replace", "merge"]}),
+    "batches": _query(
+        "batches", {"enum": ["true", "false"], "description": "Add the bodies for /txn."}
+    ),
     "order": _query("order", {"enum": ["asc", "desc"]}),
     "cursor": _number("cursor"),
     "cursor of search": _query("cursor", _STRING),
@@ -338,6 +345,19 @@ _SCHEMAS: dict[str, _Json] = {
     ),
     "Invite": _fields(
         path=_STRING, urls=_list_of(_STRING), page=_STRING, token=_STRING, seconds=_COUNT
+    ),
+    "Comparison": _fields(
+        madeAt=_COUNT,
+        dunena=_STRING,
+        keys=_COUNT,
+        pages=_COUNT,
+        new=_COUNT,
+        changed=_COUNT,
+        same=_COUNT,
+        deleted=_COUNT,
+        kept=_COUNT,
+        expired=_COUNT,
+        optional={"batches": _list_of(_STRING)},
     ),
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(

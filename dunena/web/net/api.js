@@ -117,6 +117,11 @@ export class Api {
     return (await this.#post("invites", JSON.stringify({ page, token }))).json();
   }
 
+  // Returns the response to any request; modules that are loaded later have their own.
+  send(path, options) {
+    return this.#request(path, options);
+  }
+
   async openSession(token) {
     await this.post("session", JSON.stringify({ token }));
   }
