@@ -1,0 +1,27 @@
+"""Makes all pictures; `build/dev.py pictures` runs it with the Python of .venv.
+
+The fonts Inter and JetBrains Mono are in them where the machine has these (on Debian the packages
+fonts-inter and fonts-jetbrains-mono), otherwise its own.
+"""
+
+import sys
+
+from devkit.requirements import ROOT
+
+from picturekit.animation import make_animations
+from picturekit.show import open_browser
+from picturekit.templates import make_template_pictures
+
+FOLDER = ROOT / "docs" / "images"
+
+
+def main() -> int:
+    """Write the pictures into docs/images."""
+    with open_browser() as browser:
+        make_template_pictures(browser, FOLDER)
+        make_animations(browser, FOLDER)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
