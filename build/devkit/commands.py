@@ -241,6 +241,13 @@ def _provide_helm() -> dict[str, str]:
     return {"DUNENA_TEST_HELM": str(programs.provide_helm())} if sys.platform == "linux" else {}
 
 
+def _provide_site() -> dict[str, str]:
+    # One system is enough for pages that are the same on all of them.
+    if sys.platform != "linux":
+        return {}
+    return {"DUNENA_TEST_SITE": str(environment.PUBLISHING.prepare(environment.SITE))}
+
+
 def _provide_machine_tools() -> dict[str, str]:
     # Nobody else may use them; the tests that would then do with less, or are skipped.
     if sys.platform == "linux" and os.geteuid() == 0:
@@ -271,5 +278,6 @@ _PROVIDERS = (
     _provide_wget,
     _provide_nginx,
     _provide_helm,
+    _provide_site,
     _provide_machine_tools,
 )
