@@ -8,16 +8,14 @@ import posixpath
 import re
 from typing import Any
 
-_BOOST = 4
-"""What a match in a page that is found first counts, in place of 1."""
-
 _LINK = re.compile(r"\]\((\.\./[^)]+)\)")
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """A page's text before it is made HTML. mkdocs calls this by name."""
-    if page.file.src_uri in config.extra["found_first"]:
-        page.meta.setdefault("search", {})["boost"] = _BOOST
+    boost = config.extra["found_first"].get(page.file.src_uri)
+    if boost:
+        page.meta["search"] = {"boost": boost}
     return lead_out(markdown, page.file.src_uri, config.extra["source"])
 
 

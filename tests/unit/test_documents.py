@@ -148,12 +148,14 @@ def test_links_out_of_the_site_are_rewritten_to_the_repository(page: str, link: 
     assert lead_out(f"see [it]({link}).", page, "https://host/one") == f"see [it]({expected})."
 
 
-@pytest.mark.parametrize(("page", "counts"), [("devices.md", True), ("files.md", False)])
-def test_what_is_found_first_counts_more_in_a_search(page: str, counts: bool):
+@pytest.mark.parametrize(
+    ("page", "meta"), [("devices.md", {"search": {"boost": 4}}), ("files.md", {})]
+)
+def test_what_is_found_first_counts_more_in_a_search(page: str, meta: dict[str, Any]):
     shown = SimpleNamespace(file=SimpleNamespace(src_uri=page), meta={})
-    config = SimpleNamespace(extra={"found_first": ["devices.md"], "source": "https://host/one"})
+    config = SimpleNamespace(extra={"found_first": {"devices.md": 4}, "source": "https://host/one"})
     assert devkit("site_links").on_page_markdown("text", shown, config, None) == "text"
-    assert ("search" in shown.meta) == counts
+    assert shown.meta == meta
 
 
 def test_a_page_of_the_documents_asks_for_no_icon() -> None:
