@@ -4,6 +4,7 @@ All three are the program's: a server runs, its pages are pressed and looked at,
 read from the disk and written as an editor does.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,19 +42,23 @@ def make_animations(browser: "Browser", folder: Path) -> None:
                 color_scheme="dark",
             )
             page.goto(show.stage("animation"))
-            film = _record(page, show)
+            film = record(page, show, Film)
             film.save(folder / f"{name}.webp", folder / f"{name}.png", _STILL_AT_MS)
             page.close()
 
 
-def _record(page: "Page", show: Show) -> Film:
+def record(page: "Page", show: Show, make_film: Callable[["Page"], Film]) -> Film:
+    """Press and edit on the stage, which the page shows, and return the film of it.
+
+    ``make_film`` begins one when everything is there.
+    """
     panel = page.frame_locator("#phone iframe")
     overlay = page.frame_locator("#picture iframe")
     file = show.file_of(COPY, "home")
     panel.locator("#status", has_text="Saved").wait_for()
     _wait_for_score(panel, overlay, 2)
     _show_file(page, file, '"score": 2')
-    film = Film(page)
+    film = make_film(page)
 
     page.evaluate("point('phone')")
     film.play(700)

@@ -10,6 +10,7 @@ from devkit.requirements import ROOT
 
 from picturekit.animation import make_animations
 from picturekit.show import open_browser
+from picturekit.start_screen import make_start_screen_picture
 from picturekit.templates import make_template_pictures
 
 FOLDER = ROOT / "docs" / "images"
@@ -18,6 +19,7 @@ FOLDER = ROOT / "docs" / "images"
 def main() -> int:
     """Write the pictures into docs/images."""
     with open_browser() as browser:
+        make_start_screen_picture(browser, FOLDER)
         make_template_pictures(browser, FOLDER)
         make_animations(browser, FOLDER)
     return 0

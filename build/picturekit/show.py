@@ -74,6 +74,7 @@ def running_show(*templates: str) -> Iterator[Show]:
         folder = Path(name)
         for template in templates:
             subprocess.run([*program, "new", template], cwd=folder, check=True, capture_output=True)
+        (folder / "www").mkdir(exist_ok=True)
         for stage in STAGES.iterdir():
             (folder / "www" / stage.name).write_bytes(stage.read_bytes())
         serve = [*program, "serve", "--port", "0", "--cache-dir", ".cache", "--www", "www"]
