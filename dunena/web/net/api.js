@@ -109,12 +109,12 @@ export class Api {
 
   // Shares the server on the network, or no longer. Returns the state, or { error, reason, commands }.
   async share(on) {
-    return (await this.#post("sharing", JSON.stringify({ on }), [409])).json();
+    return (await this.post("sharing", JSON.stringify({ on }), [409])).json();
   }
 
   // Returns an invitation to a page, with the rights of a token by its name.
   async invite(page, token) {
-    return (await this.#post("invites", JSON.stringify({ page, token }))).json();
+    return (await this.post("invites", JSON.stringify({ page, token }))).json();
   }
 
   // Returns the response to any request; modules that are loaded later have their own.
