@@ -1,7 +1,14 @@
-"""The file names that Windows reserves for devices, in every folder and with any extension.
+"""The file names that Windows reserves for devices, in every folder and with any extension, and the
+names of pages.
+
+Every system refuses the same names of pages, so that those that work on one system work on all: a
+name that leads up (`..`), is hidden (a leading dot), has a separator or a colon (a drive or a
+stream of NTFS), ends in a dot or space (Windows drops them) or is that of a Windows device.
 
 Source: "Naming Files, Paths, and Namespaces" in Microsoft's documentation.
 """
+
+import re
 
 PLAIN_DEVICES = frozenset(
     ["con", "prn", "aux", "nul"]
@@ -13,6 +20,8 @@ _OTHER_DEVICES = frozenset(
     ["conin$", "conout$"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in "¹²³"]
 )
 
+_BAD_CHARACTER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+
 
 def is_device(name: str) -> bool:
     """Return whether Windows takes the name of a file or folder for that of a device.
@@ -21,3 +30,14 @@ def is_device(name: str) -> bool:
     """
     stem = name.split(".", 1)[0].rstrip().lower()
     return stem in PLAIN_DEVICES or stem in _OTHER_DEVICES
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether files and folders of this name may be served."""
+    return (
+        bool(name)
+        and not name.startswith(".")
+        and not name.endswith((".", " "))
+        and _BAD_CHARACTER.search(name) is None
+        and not is_device(name)
+    )

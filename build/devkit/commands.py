@@ -23,6 +23,7 @@ usage: python3 build/dev.py COMMAND [arguments]
   mutate [modules]   change modules bit by bit and count the changes that no unit test notices
   check              check the code: ruff, formatting, types
   docs               make docs/cli.md and docs/settings.md from the commands and their options
+  pictures           make docs/images from the running program: the animation and the templates
   site               build the documentation as a web site, into site/
   lock               resolve the pinned packages in build/requirements anew
 
@@ -135,6 +136,15 @@ def docs(arguments: list[str]) -> int:
     return subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode
 
 
+def pictures(arguments: list[str]) -> int:
+    """Make the pictures of the documentation from the running program."""
+    _refuse(arguments)
+    python = environment.DEVELOPMENT.prepare(environment.RUN, environment.TEST)
+    words: list[str | Path] = [python, "-P", "-m", "picturekit.commands"]
+    environ = clean_environ({"PYTHONPATH": str(ROOT / "build")} | _provide_browser())
+    return subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode
+
+
 def build_site(arguments: list[str]) -> int:
     """Build the documentation as a web site."""
     _refuse(arguments)
@@ -157,6 +167,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "mutate": mutation.run,
     "check": check,
     "docs": docs,
+    "pictures": pictures,
     "site": build_site,
     "lock": refresh_lock,
 }
@@ -230,6 +241,13 @@ def _provide_helm() -> dict[str, str]:
     return {"DUNENA_TEST_HELM": str(programs.provide_helm())} if sys.platform == "linux" else {}
 
 
+def _provide_site() -> dict[str, str]:
+    # One system is enough for pages that are the same on all of them.
+    if sys.platform != "linux":
+        return {}
+    return {"DUNENA_TEST_SITE": str(environment.PUBLISHING.prepare(environment.SITE))}
+
+
 def _provide_machine_tools() -> dict[str, str]:
     # Nobody else may use them; the tests that would then do with less, or are skipped.
     if sys.platform == "linux" and os.geteuid() == 0:
@@ -260,5 +278,6 @@ _PROVIDERS = (
     _provide_wget,
     _provide_nginx,
     _provide_helm,
+    _provide_site,
     _provide_machine_tools,
 )

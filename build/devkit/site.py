@@ -14,9 +14,10 @@ from devkit.requirements import ROOT
 
 FOLDER = ROOT / "site"
 
-# What a page loads by itself: scripts, pictures and frames by src, styles and icons by link.
+# What a page loads by itself: scripts, pictures and frames by src, pictures by srcset too, styles
+# and icons by link.
 _LOADED = re.compile(
-    r"""<(?:[a-z]+\b[^>]*\bsrc|link\b[^>]*\bhref)=["']?((?:https?:)?//[^"'\s>]+)"""
+    r"""<(?:[a-z]+\b[^>]*\bsrc(?:set)?|link\b[^>]*\bhref)=["']?((?:https?:)?//[^"'\s>]+)"""
 )
 
 

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import orjson
 
+from dunena.backup.form import MANIFEST
 from dunena.cli.failure import fail
 from dunena.plain_files import FileKind, kind_at
 from dunena.store.values import without_mark
@@ -55,6 +56,9 @@ def open_lines(path: Path) -> Iterator[IO[bytes]]:
     """Open the lines of a file, or of the member of a zip; end the program if it is unreadable."""
     try:
         if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if MANIFEST in archive.namelist():
+                    fail(f"{path} is a backup: dunena restore reads it")
             with zipfile.ZipFile(path) as archive, archive.open(MEMBER) as lines:
                 yield lines
         else:

@@ -31,6 +31,8 @@ MODULES = {
     "flush": "flush",
     "export": "export",
     "import": "import_",
+    "backup": "backup",
+    "restore": "restore",
     "bench": "bench",
     "cert": "cert",
     "new": "new",

@@ -12,6 +12,11 @@ def is_for_people(*, as_json: bool = False) -> bool:
     return not as_json and sys.stdout is not None and sys.stdout.isatty()
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with what is counted, in the singular or the plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def say_json(value: Any, *, indented: bool = False) -> bool:
     """Print a value as JSON, ``indented`` over several lines or in one; return what `say` does."""
     import orjson

@@ -1,5 +1,6 @@
 """A blocking client for the requests that only HTTP offers, and for commands."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import orjson
@@ -88,17 +89,21 @@ class Http:
         """
         address = self._options.address
         status, answer = self._exchange(method, address.target(path, query or {}), body)
-        if status >= 400:
-            text = error_text(answer)
-            if text is None or status == NOWHERE:
-                raise not_dunena_error(address, f"HTTP {status}")
-            raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
+        self._raise_error(status, answer)
         if status == _NO_CONTENT:
             return None
         try:
             return orjson.loads(answer)
         except orjson.JSONDecodeError:
             raise not_dunena_error(address, "no JSON") from None
+
+    def download(
+        self, path: str, query: dict[str, object], take: Callable[[bytes], object]
+    ) -> None:
+        """Give the body of the answer to a GET to ``take``, in pieces; raise as `ask`."""
+        target = self._options.address.target(path, query)
+        status, answer = self._exchange("GET", target, None, take)
+        self._raise_error(status, answer)
 
     def close(self) -> None:
         """Close the connection; a later request would open another one."""
@@ -112,11 +117,25 @@ class Http:
 
     # --- inside ---
 
-    def _exchange(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
+    def _raise_error(self, status: int, answer: bytes) -> None:
+        """Raise the error that an answer is, if it is one."""
+        if status >= 400:
+            text = error_text(answer)
+            if text is None or status == NOWHERE:
+                raise not_dunena_error(self._options.address, f"HTTP {status}")
+            raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
+
+    def _exchange(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        take: Callable[[bytes], object] | None = None,
+    ) -> tuple[int, bytes]:
         """Make one request; return status and body of the answer."""
         options = self._options
         try:
-            return self._wire.exchange(method, target, body, options.headers)
+            return self._wire.exchange(method, target, body, options.headers, take)
         except TimeoutError:
             self.close()
             raise no_answer_error(options) from None

@@ -5,6 +5,7 @@ small command runs. So answers are parsed by httptools, which the server uses fo
 """
 
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import httptools
@@ -20,6 +21,7 @@ HEAD_BYTES_MAX = 131_072
 """Bytes of an answer before its body; a dunena sends fewer."""
 
 _PORTS = {False: 80, True: 443}
+_OK = 200
 _FINAL = 200  # lower statuses are interim responses (RFC 9110, 15.2)
 
 
@@ -42,13 +44,21 @@ class Wire:
         self._socket: socket.socket | None = None
 
     def exchange(
-        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        take: Callable[[bytes], object] | None = None,
     ) -> tuple[int, bytes]:
-        """Send a request; return status and body of its answer. Raise `OSError` or `WireError`."""
+        """Send a request; return status and body of its answer. Raise `OSError` or `WireError`.
+
+        With ``take`` the body of an answer with status 200 is given to it in pieces.
+        """
         if self._socket is None:
             self._socket = self._connected()
         self._socket.sendall(self._request(method, target, body, headers))
-        answer = _Answer()
+        answer = _Answer(take)
         while not answer.is_complete:
             answer.take(self._socket.recv(READ_BYTES))
         if answer.is_last:
@@ -98,9 +108,10 @@ class Wire:
 class _Answer:
     """One answer, and whether it ends the connection; httptools calls the methods ``on_...``."""
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[bytes], object] | None) -> None:
         self.status = 0
         self.body: list[bytes] = []
+        self._take_body = take
         self.is_complete = False
         self.is_last = False
         self._ends_with_connection = True
@@ -135,7 +146,10 @@ class _Answer:
         self._has_head = self.status >= _FINAL
 
     def on_body(self, data: bytes) -> None:
-        self.body.append(data)
+        if self._take_body is None or self.status != _OK:
+            self.body.append(data)
+        else:
+            self._take_body(data)
 
     def on_message_complete(self) -> None:
         if self.status >= _FINAL:

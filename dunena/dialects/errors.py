@@ -127,6 +127,11 @@ class ForbiddenError(ClientError):
         """Make the error for a request that needs the right ``admin``."""
         return cls("Not permitted: this needs the right admin")
 
+    @classmethod
+    def needs_everything(cls) -> "ForbiddenError":
+        """Make the error for a request that shows every value, by who may not read each."""
+        return cls("Not permitted: this needs the rights admin and read, for all keys")
+
 
 class ConflictError(ClientError):
     """The key is at another revision than the one that the request names."""

@@ -56,7 +56,12 @@ class Grant:
     @property
     def may_see_names(self) -> bool:
         """Whether the grant permits to see all keys' names: it may read all, or has admin."""
-        return Right.ADMIN in self.rights or (Right.READ in self.rights and self._has_every_key)
+        return Right.ADMIN in self.rights or self.may_read_everything
+
+    @property
+    def may_read_everything(self) -> bool:
+        """Whether the grant permits to read the value of every key."""
+        return Right.READ in self.rights and self._has_every_key
 
     @property
     def readable_channels(self) -> tuple[str, ...]:

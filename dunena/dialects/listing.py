@@ -78,7 +78,7 @@ class Listing:
         entry = self._services.store.read(ns, unicode_name(key, "Key"), now)
         shown: dict[str, object] | None = None
         if entry is not None:
-            shown = {**_described(entry), "value": orjson.Fragment(entry.value)}
+            shown = {**described(entry), "value": orjson.Fragment(entry.value)}
             if entry.then is not None:
                 shown["then"] = orjson.Fragment(entry.then)
         return 200, orjson.dumps({"timestamp": now, "entry": shown})
@@ -109,7 +109,7 @@ class Listing:
     def _answer(self, ns: str, keys: list[str], now: int, **more: int) -> HttpResult:
         store = self._services.store
         entries = [
-            {**_described(entry), **_previews(entry)}
+            {**described(entry), **previews(entry)}
             for entry in (store.peek(ns, key, now) for key in keys)
             if entry is not None
         ]
@@ -119,7 +119,8 @@ class Listing:
         )
 
 
-def _described(entry: Entry) -> dict[str, object]:
+def described(entry: Entry) -> dict[str, object]:
+    """Return what a listing says of an entry besides its value."""
     described: dict[str, object] = {
         "key": entry.key,
         "size": entry.size,
@@ -131,7 +132,8 @@ def _described(entry: Entry) -> dict[str, object]:
     return described
 
 
-def _previews(entry: Entry) -> dict[str, object]:
+def previews(entry: Entry) -> dict[str, object]:
+    """Return the beginning of an entry's value, and of its ``then`` if it has one."""
     if entry.then is None:
         return {"preview": _preview(entry.value)}
     return {"preview": _preview(entry.value), "thenPreview": _preview(entry.then)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dunena.persistence.disk.check import Findings, find_user
 from dunena.persistence.disk.check import check as check_folder
+from dunena.persistence.disk.check import read as read_folder
 from dunena.persistence.disk.check import repair as repair_folder
 from dunena.persistence.disk.device import force
 from dunena.persistence.disk.watcher import begin_to_watch
@@ -17,6 +18,7 @@ __all__ = [
     "Findings",
     "check_folder",
     "find_user",
+    "read_folder",
     "repair_folder",
     "sync_seconds",
     "watch_failure",

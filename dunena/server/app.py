@@ -32,6 +32,7 @@ from dunena.server.access.null_origin import NullOriginPolicy
 from dunena.server.access.peers import Proxies
 from dunena.server.access.refusals import Refusals
 from dunena.server.access.tokens import Tokens, TokensError
+from dunena.server.backups import Backups
 from dunena.server.bulk import Bulk, letting_go
 from dunena.server.certificate import Certificate
 from dunena.server.clock import Clock
@@ -107,6 +108,7 @@ Handled = tuple[
     UserPages,
     Sharing,
     Callable[[], "SignIn"],
+    Backups,
 ]
 """What `Routes` has besides the views."""
 
@@ -455,14 +457,16 @@ class Server:
         tick = self._build_tick(loop, services)
         self._sessions = self._build_sessions(loop, services, views, tick)
         status = self._build_status(loop, services, admission, registry)
+        user_pages = UserPages.of(settings, refusals, registry)
         handled = (
             admission,
             *status,
             pages,
             client_files,
-            UserPages.of(settings, refusals, registry),
+            user_pages,
             self._sharing,
             lambda: self._sign_in,
+            Backups(self.store, user_pages.www, lambda: self.clock.step_ms),
         )
         return Context(
             loop=loop,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from dunena.dialects import http_api
-from dunena.dialects.errors import ClientError
+from dunena.dialects.errors import ClientError, ForbiddenError
 from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.grants import EVERYTHING, Right
 from dunena.dialects.http_api import HttpResult
@@ -16,6 +16,7 @@ from dunena.dialects.listing import Listing
 from dunena.dialects.services import Services, unicode_name
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
+from dunena.server.backups import Backups
 from dunena.server.http.message import (
     EVENT_STREAM,
     JSON,
@@ -56,6 +57,7 @@ class Handlers:
         user_pages: UserPages,
         sharing: Sharing,
         sign_in: "Callable[[], SignIn]",
+        backups: Backups,
     ) -> None:
         self._views = views
         self._admission = admission
@@ -65,6 +67,7 @@ class Handlers:
         self._user_pages = user_pages
         self._sharing = sharing
         self._sign_in = sign_in
+        self._backups = backups
         self._services = views.of(EVERYTHING)
 
     # --- pages ---
@@ -205,6 +208,13 @@ class Handlers:
         listing = self._listing_of(request)
         return _searched(request, now, lambda: _as_response(listing.page(request.query())))
 
+    def search(self, request: Request, now: int) -> Response:
+        """Answer with the entries in whose name or value a text is."""
+        from dunena.dialects.store_search import StoreSearch  # a start does not need it
+
+        services, query = self._services_of(request), request.query()
+        return _searched(request, now, lambda: _as_response(StoreSearch(services, query).work()))
+
     def find_entries(self, request: Request, now: int) -> Response:
         """Answer with the entries of the given keys that exist."""
         if not request.has_body:
@@ -285,6 +295,22 @@ class Handlers:
             raise ClientError("Missing page or text")
         self._user_pages.errors.add(page, text, where, now)
         return Response(204)
+
+    # --- backups ---
+
+    def make_backup(self, request: Request, _now: int) -> Response:
+        """Answer with a backup of this moment, as a zip."""
+        _require_everything(request)
+        return Response(200, later=self._backups.make(request))
+
+    def compare_backup(self, request: Request, _now: int) -> Response:
+        """Answer with what restoring the backup in the body would change."""
+        _require_everything(request)
+        if not request.has_body:
+            return _length_required()
+        from dunena.server import restores  # imported here, as a start does not need it
+
+        return Response(200, later=restores.compare(self._backups, request))
 
     # --- about the server ---
 
@@ -395,6 +421,12 @@ class Handlers:
 
     def _listing_of(self, request: Request) -> Listing:
         return Listing(self._services_of(request))
+
+
+def _require_everything(request: Request) -> None:
+    """Raise `ForbiddenError` unless every value may be read; the right admin was checked."""
+    if not request.grant.may_read_everything:
+        raise ForbiddenError.needs_everything()
 
 
 def _length_required() -> Response:

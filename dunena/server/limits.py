@@ -200,6 +200,19 @@ UNREAD_TLS_FACTOR: Final = 5
 """Factor of `UNREAD_SECONDS_MAX` over TLS, where the server notices reading only after most of the
 data was read."""
 
+# --- backups ---
+
+BACKUPS_MAX: Final = 2
+"""Backups that are made at the same time: each holds on to all values of its moment, until it is
+read."""
+
+BACKUP_UNPACKED_BYTES_MAX: Final = 32 * 1024 * 1024
+"""All files together of a backup that a client sends to be compared; `dunena restore` has no such
+limit."""
+
+BACKUP_FILES_MAX: Final = 100_000
+"""Files in a backup that a client sends: Python's list of them takes some 600 bytes for each."""
+
 # --- text files ---
 
 TEXT_PATTERNS_MAX: Final = 100

@@ -259,11 +259,42 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/search",
+        Handlers.search,
+        is_live=True,
+        summary="Entries of all namespaces in whose name or value a text is",
+        parameters=("q", "count", "cursor of search"),
+        responses={200: "Found"},
+    ),
+    Route(
+        "GET",
         "/namespaces",
         Handlers.list_namespaces,
         summary="Namespaces and how many keys each has",
         parameters=("pattern", "offset", "count"),
         responses={200: "Namespaces"},
+    ),
+    # --- backups ---
+    Route(
+        "GET",
+        "/backup",
+        Handlers.make_backup,
+        _ADMIN,
+        is_live=True,
+        summary="A backup of this moment, as a zip",
+        parameters=("pages",),
+        responses={200: "Zip", 503: "Error"},
+    ),
+    Route(
+        "POST",
+        "/backup",
+        Handlers.compare_backup,
+        _ADMIN,
+        is_live=True,
+        summary="What restoring a backup would change; nothing is changed",
+        parameters=("mode", "batches"),
+        request="ZipToSend",
+        responses={200: "Comparison"},
     ),
     # --- pages ---
     Route(

@@ -14,6 +14,7 @@ from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.grants import EVERYTHING, Right
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
+from dunena.server.backups import Backups
 from dunena.server.handlers import Handlers, no_such_part, part_below_key
 from dunena.server.http.message import GET_WRITES_PREFIX, BadTargetError, Request, Response
 from dunena.server.limits import PUBLIC_BODY_BYTES_MAX
@@ -79,11 +80,20 @@ class Routes:
         user_pages: UserPages,
         sharing: Sharing,
         sign_in: "Callable[[], SignIn]",
+        backups: Backups,
     ) -> None:
         self._admission = admission
         self._stats = views.of(EVERYTHING).stats
         handlers = Handlers(
-            views, admission, introspection, metrics, overview, user_pages, sharing, sign_in
+            views,
+            admission,
+            introspection,
+            metrics,
+            overview,
+            user_pages,
+            sharing,
+            sign_in,
+            backups,
         )
         self._exact: dict[str, _Path] = {}
         self._below: dict[str, _Path] = {}

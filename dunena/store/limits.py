@@ -90,6 +90,16 @@ LISTED_BYTES_MAX = 16 * 1024 * 1024
 """All these values together, and the rows that are made of values: the answer stays in memory until
 it is read."""
 
+SEARCH_CHARS_MAX = 200
+"""Length of a text that is searched for in all keys and values: what a person types or pastes."""
+
+SEARCHED_KEYS_MAX = 100_000
+"""Keys that one such request looks at, in portions of 1 ms, other requests in between. With the
+cursor of its answer the next one goes on."""
+
+SEARCHED_BYTES_MAX = 64 * 1024 * 1024
+"""All their values together, for the same reason."""
+
 SUBSCRIPTIONS_MAX = 100_000
 """Keys and channels that one connection follows: as many as a large store has keys; each takes some
 200 bytes."""

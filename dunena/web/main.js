@@ -13,7 +13,6 @@ import { Events } from "./views/events.js";
 import { FrameLog } from "./views/framelog.js";
 import { Gate } from "./views/gate.js";
 import { KeysView } from "./views/keysview.js";
-import { Replay } from "./views/replay.js";
 import { ServerView } from "./views/serverview.js";
 import { Tabs } from "./views/tabs.js";
 
@@ -36,12 +35,12 @@ const consoleLink = new Link("console", api, admit, log);
 let notice = null;
 let start = null;
 let pages = null;
+let replay = null;
 let wantsStart = true;
 const tabs = new Tabs(byId("tabs"));
 const keys = new KeysView(api, operations);
 const events = new Events(liveLink, () => api.place());
 const server = new ServerView(api, async (letIn) => (await loadNotice()).letIn(letIn));
-const replay = new Replay(consoleLink);
 const composer = new Composer((text) => consoleLink.send(text), () => api.place(consoleLink.path));
 
 // --- the connection of the views ---
@@ -94,8 +93,17 @@ consoleLink.onState = () => {
   consoleState.show(consoleLink);
   setText(byId("console-toggle"), isConsoleActive() ? "Disconnect" : "Connect");
   composer.canSend(isOpen);
-  replay.canSend(isOpen);
+  replay?.canSend(isOpen);
 };
+byId("replay-choose").addEventListener("click", () => byId("replay-file").click());
+byId("replay-file").addEventListener("change", async () => {
+  const loaded = await import("./views/replay.js").catch(() => null);
+  say(byId("composer-problem"), loaded ? "" : AWAY);
+  if (!loaded) return;
+  replay ??= new loaded.Replay(consoleLink);
+  replay.canSend(consoleLink.state === "open");
+  replay.load();
+});
 
 // --- polling the state of the server ---
 
@@ -169,6 +177,7 @@ byId("sign-out").addEventListener("click", async () => {
 
 // --- views ---
 
+keys.onImported = () => start?.hide();
 events.onOpenKey = (key, ns) => {
   tabs.show("keys");
   keys.open(key, ns);

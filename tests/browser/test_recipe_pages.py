@@ -150,7 +150,7 @@ def test_the_data_bind_examples_show_their_values(serve: Callable[..., ServerPro
 
 
 def test_the_getting_started_page_counts_goals(serve: Callable[..., ServerProcess], visit: Open):
-    (text,) = blocks("docs/getting-started.md", "html")
+    text, _ = blocks("docs/getting-started.md", "html")
     server = serve(score_html=text)
     pages = visit(server, "score.html"), visit(server, "score.html")
     put(server, "score", {"home": 2, "guest": 1})
@@ -161,6 +161,21 @@ def test_the_getting_started_page_counts_goals(serve: Callable[..., ServerProces
             page.get_by_role("button", name="Goal").click()
     for page in pages:
         expect(page.locator("h1")).to_have_text(f"{2 + 2 * PRESSES} : 1")
+
+
+def test_the_getting_started_lobby_shows_who_is_there(
+    serve: Callable[..., ServerProcess], visit: Open
+):
+    _, text = blocks("docs/getting-started.md", "html")
+    server = serve(lobby_html=text)
+    one, other = visit(server, "lobby.html"), visit(server, "lobby.html")
+    for page in (one, other):
+        expect(page.locator("#players")).to_have_text(re.compile(r"^Player \d+, Player \d+$"))
+        page.get_by_role("button").click()
+    for page in (one, other):
+        expect(page.get_by_role("button")).to_have_text("Pressed 2 times")
+    other.close()
+    expect(one.locator("#players")).to_have_text(re.compile(r"^Player \d+$"))
 
 
 def test_the_title_of_the_graphics_recipe_plays_and_stops(

@@ -1,8 +1,10 @@
 """A really full disk: writes are refused until there is space, and reads go on."""
 
 import errno
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.folders import get_value, journal, read_json, set_value, until, value_files
+from tests.e2e.processes import assert_failed, run_copy
 from tests.protocol.clients import http, now_ms, open_dunena, open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -185,6 +188,38 @@ def test_text_files_on_a_full_disk_are_reported_and_written_when_there_is_space(
     until(lambda: text_files_of(server)["status"] == "healthy", "still reported")
     assert server.stop() == 0
     assert server.log.count("are not as they should be: big.txt") == 1
+
+
+def test_a_backup_never_has_a_value_that_is_refused(
+    small_disk: Path, start_server: StartServer
+) -> None:
+    """A write and the request for a backup arrive together, so they are of one tick."""
+    server = start_server(folder=small_disk / "values")
+    with open_dunena(server) as client:
+        set_value(client, "k", "before")
+    fill(small_disk)
+    body = json.dumps("x" * 100_000)
+    requests = (
+        f"PUT /kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+        "GET /backup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(requests.encode())
+        answers = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answers.startswith(b"HTTP/1.1 507 ")
+    assert b'"before"' in answers
+    assert answers.count(b"values/k.json") == 2, "at the value, and in the list"
+    assert b"x" * 100 not in answers
+
+
+def test_a_backup_for_which_there_is_no_space_leaves_nothing_and_says_why(
+    server: ServerProcess, small_disk: Path
+) -> None:
+    fill(small_disk)
+    done = run_copy("backup", str(small_disk / "b.zip"), environment={"DUNENA_URL": server.url})
+    assert_failed(done, says=("b.zip cannot be written: No space left on device",))
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 
 def text_files_of(server: ServerProcess) -> dict[str, str]:

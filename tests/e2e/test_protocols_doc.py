@@ -1,7 +1,11 @@
 """The examples in the protocol pages get the documented replies."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from tests.protocol.clients import Client, http, open_client, open_dunena, open_
 from tests.support.documents import (
     ROOT,
     assert_as_written,
+    at,
     blocks,
     try_curl_examples,
     try_stream_example,
@@ -113,7 +118,7 @@ def test_the_curl_examples_print_the_documented_output(server: ServerProcess, cu
         {"key": "host", "value": "Ada", "ns": "show"},
     ):
         assert http(server, "POST", "/set", entry).status == 200
-    assert try_curl_examples("docs/http.md", server, curl) == 26
+    assert try_curl_examples("docs/http.md", server, curl) == 27
     assert try_curl_examples("docs/channels.md", server, curl) == 1
 
 
@@ -128,7 +133,7 @@ def test_every_documented_http_path_exists(start_server: StartServer, tmp_path):
     server = start_server("--www", str(tmp_path))
     text = (ROOT / "docs" / "http.md").read_text("utf-8")
     paths = set(re.findall(r"`(?:GET|PUT|PATCH|POST|DELETE) (/[a-z/-]*(?:\.[a-z]+)?)", text))
-    assert {"/entries", "/namespaces", "/server", "/pages-from-disk"} <= paths
+    assert {"/entries", "/namespaces", "/search", "/server", "/pages-from-disk"} <= paths
     for path in paths:
         probe: Any = http(server, "OPTIONS", f"{path}k" if path.endswith("/") else path)
         assert probe.status == 204, path
@@ -139,3 +144,34 @@ def test_assert_as_written_rejects_a_differing_message(wrong: str) -> None:
     assert_as_written('{"a": 1}', '{"a": ...}')
     with pytest.raises(AssertionError):
         assert_as_written(wrong, '{"a": ...}')
+
+
+def test_the_page_without_the_client_follows_a_value(
+    server: ServerProcess, node: Path, node_modules: Path
+) -> None:
+    (example,) = blocks("docs/object-store.md", "js")
+    script = f"globalThis.WebSocket = require('ws');\n{at(server, example)}"
+    with subprocess.Popen(
+        [node, "-e", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NODE_PATH": str(node_modules)},
+    ) as process:
+        assert process.stdout is not None
+        # Set before or after it subscribed, the value comes; the loop ends with the first line.
+        http(server, "POST", "/set", {"key": "score", "value": {"home": 2}})
+        assert process.stdout.readline() == "score { home: 2 }\n"
+        process.kill()
+
+
+def test_the_python_without_the_client_prints_the_replies(server: ServerProcess) -> None:
+    (example,) = blocks("docs/dunena.md", "python")
+    done = subprocess.run(
+        [sys.executable, "-c", at(server, example)], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "connected"
+    assert len(lines) == 4
+    assert "'ok': True" in done.stdout
+    assert "'value': 'hello'" in done.stdout
+    assert "'event': 'set'" in done.stdout

@@ -82,6 +82,7 @@ LOOKS: dict[str, Callable[[ServerProcess], None]] = {
     "GET /entries": lambda server: load(server, "GET", "/entries"),
     "POST /entries": lambda server: load(server, "POST", "/entries", {"keys": ["old"]}),
     "GET /keys": lambda server: load(server, "GET", "/keys"),
+    "GET /search": lambda server: load(server, "GET", "/search?q=old"),
 }
 
 

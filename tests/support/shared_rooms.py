@@ -130,7 +130,9 @@ class SharedRooms:
         admission = Admission(settings, settings.port, self.telemetry)
         nobody: Any = None
         no_files: Any = SimpleNamespace(constant={}, loader=None)
-        others = (admission, nobody, nobody, nobody, {}, no_files, nobody, nobody, nobody)
+        others = (
+            admission, nobody, nobody, nobody, {}, no_files, nobody, nobody, nobody, nobody,
+        )  # fmt: skip
         routes = SharedRoutes(self.views, *others)
         self.parts.attach(self.sessions, routes, Routes(self.parts.plan_views, *others))
         return Context(

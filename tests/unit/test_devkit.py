@@ -429,6 +429,7 @@ class TestSite:
             "<script src=https://cdn.example/a.js>",
             '<link rel="stylesheet" href="//fonts.example/a.css">',
             "<img alt='' src='http://example.org/a.png'>",
+            '<source media="print" srcset="https://pictures.example/a.png">',
         ],
     )
     def test_a_page_that_loads_a_foreign_resource_fails_the_build(self, site, tag):

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,14 +17,14 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 _CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_LINK = re.compile(r"""\]\(([^)\s]+)\)|<\w+ [^>]*\bsrc(?:set)?="([^"]+)\"""")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
 def links(text: str) -> list[str]:
-    """Where a document's links lead, but those to other sites; code is no link."""
-    found = _LINK.findall(_CODE.sub("", text))
+    """Where a document's links and pictures are, but those of other sites; code is no link."""
+    found = [one or other for one, other in _LINK.findall(_CODE.sub("", text))]
     return [link for link in found if not link.startswith(("http:", "https:"))]
 
 
@@ -61,14 +62,28 @@ def test_dead_ends_finds_missing_anchors_and_files():
     text = (
         "# One `name`, two\n[a](#one-name-two) [b](#two) [c](client.md#data-bind) [d](gone.md)\n"
         "[e](client.md#gone) `[f](no-link.md)`\n```\n# no heading\n[g](no-link.md)\n```\n"
-        "[h](#no-heading) [i](https://example.org) [j](../LICENSE)"
+        "[h](#no-heading) [i](https://example.org) [j](../LICENSE)\n"
+        '<source media="print" srcset="images/gone.png"><img src="images/soak.svg">'
     )
     assert dead_ends(DOCS / "made-up.md", text) == [
         "#two",
         "gone.md",
         "client.md#gone",
         "#no-heading",
+        "images/gone.png",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count", "bytes_max"),
+    [("scoreboard*.webp", 2, 600_000), ("template-*.webp", 6, 400_000)],
+)
+def test_the_pictures_that_move_and_those_of_the_templates_are_small(
+    pattern: str, count: int, bytes_max: int
+):
+    sizes = [path.stat().st_size for path in (DOCS / "images").glob(pattern)]
+    assert len(sizes) == count
+    assert sum(sizes) <= bytes_max
 
 
 class TestSite:
@@ -92,6 +107,14 @@ class TestSite:
     def test_the_hooks_and_styles_of_the_site_exist(self, settings: Any):
         assert all((ROOT / "build" / hook).is_file() for hook in settings["hooks"])
         assert all((DOCS / style).is_file() for style in settings["extra_css"])
+
+    def test_the_pages_that_are_found_first_exist(self, settings: Any):
+        assert all((DOCS / page).is_file() for page in settings["extra"]["found_first"])
+
+    def test_the_icon_of_the_site_is_that_of_the_program(self, settings: Any):
+        icon = DOCS / settings["theme"]["logo"]
+        assert icon.read_text("utf-8") == (ROOT / "packaging" / "icon.svg").read_text("utf-8")
+        assert settings["theme"]["favicon"] == settings["theme"]["logo"]
 
 
 def pages_of(nav: Any) -> list[str]:
@@ -123,6 +146,16 @@ def devkit(name: str) -> Any:
 def test_links_out_of_the_site_are_rewritten_to_the_repository(page: str, link: str, expected: str):
     lead_out = devkit("site_links").lead_out
     assert lead_out(f"see [it]({link}).", page, "https://host/one") == f"see [it]({expected})."
+
+
+@pytest.mark.parametrize(
+    ("page", "meta"), [("devices.md", {"search": {"boost": 4}}), ("files.md", {})]
+)
+def test_what_is_found_first_counts_more_in_a_search(page: str, meta: dict[str, Any]):
+    shown = SimpleNamespace(file=SimpleNamespace(src_uri=page), meta={})
+    config = SimpleNamespace(extra={"found_first": {"devices.md": 4}, "source": "https://host/one"})
+    assert devkit("site_links").on_page_markdown("text", shown, config, None) == "text"
+    assert shown.meta == meta
 
 
 def test_a_page_of_the_documents_asks_for_no_icon() -> None:

@@ -31,7 +31,9 @@ def test_an_operation_has_the_summary_and_parameters_of_its_route(route: Route) 
     assert set(operation["responses"]) == {*map(str, route.responses), "4XX"}
     assert ("requestBody" in operation) is bool(route.request)
     parameters = paths[route.path].get("parameters", []) + operation["parameters"]
-    names = [re.sub("^(ascii|one) | of (list|stream)$", "", name) for name in route.parameters]
+    names = [
+        re.sub("^(ascii|one) | of (list|stream|search)$", "", name) for name in route.parameters
+    ]
     assert [parameter["name"] for parameter in parameters] == names
 
 

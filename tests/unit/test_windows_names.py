@@ -3,8 +3,7 @@
 import pytest
 
 from dunena.persistence.disk.files import key_file_name
-from dunena.server.static.request_path import is_plain_name
-from dunena.windows_names import is_device
+from dunena.windows_names import is_device, is_plain_name
 
 DEVICES = ["con", "PRN", "aux", "nul", "com0", "COM9", "lpt3", "conin$", "CONOUT$", "com¹", "LPT³"]
 

@@ -31,7 +31,7 @@ def export(
     when it is started again. Where the token may not read all keys, it exports those that it may,
     says so and exits with 1.
 
-    Example: dunena export backup.zip
+    Example: dunena export values.zip
     """
     from dunena.cli.archive import PartialExport, line
     from dunena.cli.progress import ProgressLine

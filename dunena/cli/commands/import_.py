@@ -40,7 +40,7 @@ def import_(
     Doing it twice changes nothing more, and what was interrupted goes on where it stopped. Keys
     that are not in the file stay as they are.
 
-    Example: dunena import backup.zip
+    Example: dunena import values.zip
     """
     from dunena.cli.archive import entry_of, open_lines
     from dunena.cli.progress import ProgressLine

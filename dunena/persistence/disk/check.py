@@ -107,6 +107,22 @@ def repair(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
         return _look(root, value_bytes_max)
 
 
+def read(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> tuple[Loaded, list[Damage]]:
+    """Return the entries of a folder and what cannot be read, without changing it.
+
+    Raise `OpenError`.
+    """
+    root = extended(folder)
+    with _alone(root):
+        storage = FolderStorage(DryDisk(), root, root / PRIVATE_FOLDER, Fsync.NO, value_bytes_max)
+        try:
+            storage.records.prepare()
+            loaded = storage.open(folds_case=_seems_to_fold_case(root))
+        except OSError as error:
+            raise OpenError(f"cannot read {root}: {describe(error, root)}") from error
+        return loaded, storage.damages()
+
+
 def find_user(folder: Path) -> InUseError | None:
     """Return the error of `check` if a server uses the folder; None if none does.
 

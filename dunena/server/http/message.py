@@ -203,7 +203,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     closes: bool = False
     length: int | None = None
-    later: "Callable[[], Prepared] | Search | None" = None
+    later: "Callable[[], Prepared] | Cut | Search | None" = None
     follows: "HttpFollowing | ValueWait | Parking | None" = None
     is_stream: bool = False
 
@@ -276,6 +276,18 @@ class Search:
             except StopIteration as end:
                 self._result = end.value
         return self._result
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Work of a worker thread on what is stored at one moment, between two ticks.
+
+    ``take`` is called in the loop with Unix ms; it looks at the store and returns the work. If the
+    changes that it saw are refused, it is called again: the work is done on the last result, once
+    all that it saw is stored.
+    """
+
+    take: "Callable[[int], Callable[[], Prepared]]"
 
 
 class Body(Protocol):

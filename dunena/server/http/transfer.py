@@ -1,7 +1,7 @@
 """Sending an answer that is not ready at once.
 
 A worker thread reads a file in pieces, as fast as the client takes them. A search runs in portions,
-between the requests of others.
+between the requests of others. Work on a moment begins when all that is seen in it is stored.
 """
 
 import asyncio
@@ -9,9 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from dunena.server.committed import CommittedOutbox
 from dunena.server.context import Context
-from dunena.server.http.message import Body, Prepared, Request, Response, Search, serialize
-from dunena.server.outbox import Outbox
+from dunena.server.http.message import Body, Cut, Prepared, Request, Response, Search, serialize
+from dunena.server.outbox import Action, Outbox, Piece
 
 _Result = TypeVar("_Result")
 
@@ -39,6 +40,8 @@ class Transfer:
         self._outbox = outbox
         self._ended = ended
         self._rest: Body | None = None
+        self._seen: CommittedOutbox | None = None
+        self._seen_work: Callable[[], Prepared] | None = None
         self._is_working = False
         self._is_cancelled = False
 
@@ -48,6 +51,11 @@ class Transfer:
         assert later is not None, "a response that is ready needs no transfer"
         if isinstance(later, Search):
             self._context.bulk.add(lambda: self._advance(later))
+        elif isinstance(later, Cut):
+            self._seen = CommittedOutbox(
+                self._context.tick.schedule_flush, self._context.telemetry, self._begin_work
+            )
+            self._context.tick.run(self._look, later)
         else:
             self._work(later, self._prepared)
 
@@ -59,10 +67,23 @@ class Transfer:
     def cancel(self) -> None:
         """Send no more and close the file; ``ended`` is not called."""
         self._is_cancelled = True
+        if self._seen is not None:
+            self._seen.kill()
         if not self._is_working:
             self._close()
 
     # --- inside ---
+
+    def _look(self, cut: Cut, now: int) -> None:
+        assert self._seen is not None, "it was made for this"
+        self._seen_work = cut.take(now)
+        self._seen.put(b"seen")  # comes back once everything that was seen is stored
+
+    def _begin_work(self, _pieces: list[Piece]) -> Action | None:
+        work, self._seen_work = self._seen_work, None
+        if work is not None:
+            self._work(work, self._prepared)
+        return None
 
     def _work(
         self, work: Callable[[], _Result], done: Callable[[asyncio.Future[_Result]], None]

@@ -18,7 +18,8 @@ from dunena.server.http.message import Prepared, Request, Response
 from dunena.server.static.media_types import media_type
 from dunena.server.static.page_list import list_pages, say_missing, wants_page
 from dunena.server.static.ranges import ByteRange, UnsatisfiableError, wanted_range
-from dunena.server.static.request_path import RequestPath, is_plain_name
+from dunena.server.static.request_path import RequestPath
+from dunena.windows_names import is_plain_name
 
 PIECE_BYTES = 256 * 1024
 """Bytes of a file that are read and handed to the transport at once: a small part of what may wait

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from dunena.dialects.grants import Right
 from dunena.server.http.message import Request, Response
-from dunena.server.static.request_path import is_plain_name
+from dunena.windows_names import is_plain_name
 
 PAGES_MAX = 200
 """How many pages are listed: more than a show has, and few enough to be found at once."""

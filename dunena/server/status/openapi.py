@@ -18,6 +18,7 @@ from dunena.store.limits import (
     KEY_BYTES_MAX,
     OPERATIONS_MAX,
     PAGE_KEYS_MAX,
+    SEARCH_CHARS_MAX,
 )
 from dunena.templates.catalogue import TEMPLATES
 from dunena.watches.limits import RATE_MAX, RATE_MIN, WAIT_SECONDS_MAX, WAIT_SECONDS_MIN
@@ -50,6 +51,8 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 _CONTENTS: dict[str, _Json] = {
     "Picture": {"image/svg+xml": {}},
     "Metrics": {"text/plain": {}},
+    "Zip": {"application/zip": {"schema": {"contentMediaType": "application/zip"}}},
+    "ZipToSend": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     "Shown": {
         "application/json": {"schema": {}},
         "text/plain": {"schema": _STRING},
@@ -203,8 +206,18 @@ _PARAMETERS: dict[str, _Json] = {
     "ascii ns": _ns(_ASCII_NAME),
     "pattern": _query("pattern", _STRING),
     "durable": _query("durable", _STRING),
+    "pages": _query("pages", {"enum": ["true", "false"]}),
+    "mode": _query("mode", {"enum": ["replace", "merge"]}),
+    "batches": _query(
+        "batches", {"enum": ["true", "false"], "description": "Add the bodies for /txn."}
+    ),
     "order": _query("order", {"enum": ["asc", "desc"]}),
     "cursor": _number("cursor"),
+    "cursor of search": _query("cursor", _STRING),
+    "q": {
+        **_query("q", {**_STRING, "minLength": 1, "maxLength": SEARCH_CHARS_MAX}),
+        "required": True,
+    },
     "offset": _number("offset"),
     "count": _number("count", minimum=1),
     "path": _query("path", {**_STRING, "description": "A JSON Pointer (RFC 6901)."}),
@@ -309,6 +322,13 @@ _SCHEMAS: dict[str, _Json] = {
     "BatchResult": {"anyOf": [_fields(result=_TEXTS), _fields(stored=_COUNT)]},
     "Keys": _fields(cursor=_COUNT, keys=_list_of(_STRING)),
     "Entries": _fields(entries=_list_of(_LISTED), revision=_COUNT, timestamp=_COUNT),
+    "Found": _fields(
+        searched=_COUNT,
+        cursor={"type": ["string", "null"]},
+        revision=_COUNT,
+        timestamp=_COUNT,
+        entries=_list_of({**_LISTED, "required": ["ns", *_LISTED["required"], "match"]}),
+    ),
     "Entry": _fields(timestamp=_COUNT, entry={"type": ["object", "null"]}),
     "Namespaces": _fields(total=_COUNT, offset=_COUNT, namespaces={"type": "array"}),
     "Update": _fields(
@@ -325,6 +345,19 @@ _SCHEMAS: dict[str, _Json] = {
     ),
     "Invite": _fields(
         path=_STRING, urls=_list_of(_STRING), page=_STRING, token=_STRING, seconds=_COUNT
+    ),
+    "Comparison": _fields(
+        madeAt=_COUNT,
+        dunena=_STRING,
+        keys=_COUNT,
+        pages=_COUNT,
+        new=_COUNT,
+        changed=_COUNT,
+        same=_COUNT,
+        deleted=_COUNT,
+        kept=_COUNT,
+        expired=_COUNT,
+        optional={"batches": _list_of(_STRING)},
     ),
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(

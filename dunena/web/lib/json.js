@@ -86,15 +86,19 @@ export function member(text, name) {
 
 // Returns the texts of all values with this name in the objects at a level, 1 for the outermost.
 export function members(text, name, level) {
+  return pairs(text, level).filter(([found]) => found === name).map(([, value]) => value);
+}
+
+// Returns [name, text of the value] for each member of the objects at a level.
+export function pairs(text, level) {
   const found = [];
   let depth = 0;
-  let current = null; // the name of the present member of an object at the level
+  let current = ""; // the name of the present member of an object at the level
   let from = -1;
   let last = "";
   walk(text, (token, start) => {
     if (depth === level && from >= 0 && (token === "," || token === "}")) {
-      if (current === name) found.push(text.slice(from, start).trim());
-      current = null;
+      found.push([current, text.slice(from, start).trim()]);
       from = -1;
     } else if (depth === level && token === ":" && from < 0) {
       current = JSON.parse(last);

@@ -14,6 +14,8 @@ export class Unauthorized extends Error {
 
 // The value is no longer the one that was to be changed.
 export class Conflict extends Error {
+  code = "conflict";
+
   constructor() {
     super("The value changed meanwhile, so nothing was done. Look at it again.");
   }
@@ -56,8 +58,8 @@ export class Api {
   }
 
   // Returns the JSON object at a path: info, stats, server or health.
-  async ask(path) {
-    return (await this.#request(path)).json();
+  async ask(path, options) {
+    return (await this.#request(path, options)).json();
   }
 
   // Returns the health, also with status 503, which a server that refuses changes sends.
@@ -76,7 +78,7 @@ export class Api {
   // Returns the same for the given keys, without those that do not exist.
   async entriesOf(ns, keys) {
     const body = JSON.stringify(ns ? { keys, ns } : { keys });
-    return this.#timed(await (await this.#post("entries", body)).json());
+    return this.#timed(await (await this.post("entries", body)).json());
   }
 
   // Returns { key, size, revision, expiresAt, text, then } with the value's exact JSON, and that of
@@ -94,12 +96,12 @@ export class Api {
   }
 
   async letPagesFromDiskIn(letIn) {
-    await this.#post("pages-from-disk", JSON.stringify({ letIn }));
+    await this.post("pages-from-disk", JSON.stringify({ letIn }));
   }
 
   // Returns the pages of a new copy of a template; throws Taken if there is one of that name.
   async makePages(template, name = "") {
-    const response = await this.#post("templates", JSON.stringify({ template, name }), [409]);
+    const response = await this.post("templates", JSON.stringify({ template, name }), [409]);
     const answer = await response.json();
     if (response.ok) return answer;
     throw answer.code === "conflict" ? new Taken(answer.error) : new Error(answer.error);
@@ -107,23 +109,29 @@ export class Api {
 
   // Shares the server on the network, or no longer. Returns the state, or { error, reason, commands }.
   async share(on) {
-    return (await this.#post("sharing", JSON.stringify({ on }), [409])).json();
+    return (await this.post("sharing", JSON.stringify({ on }), [409])).json();
   }
 
   // Returns an invitation to a page, with the rights of a token by its name.
   async invite(page, token) {
-    return (await this.#post("invites", JSON.stringify({ page, token }))).json();
+    return (await this.post("invites", JSON.stringify({ page, token }))).json();
+  }
+
+  // Returns the response to any request; modules that are loaded later have their own.
+  send(path, options) {
+    return this.#request(path, options);
   }
 
   async openSession(token) {
-    await this.#post("session", JSON.stringify({ token }));
+    await this.post("session", JSON.stringify({ token }));
   }
 
   async closeSession() {
     await this.#request("session", { method: "DELETE" });
   }
 
-  #post(path, body, wanted) {
+  // Sends JSON; returns the response, which may have one of the `wanted` statuses.
+  post(path, body, wanted) {
     const headers = { "Content-Type": "application/json" };
     return this.#request(path, { method: "POST", headers, body }, wanted);
   }
@@ -137,7 +145,8 @@ export class Api {
     let response;
     try {
       response = await fetch(new URL(path, BASE), { cache: "no-store", ...options });
-    } catch {
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
       this.#isAway = true;
       throw new Error(AWAY);
     }

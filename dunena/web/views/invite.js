@@ -52,10 +52,11 @@ class PhoneDialog {
   #pageField = field("Page", this.#page);
   #code = element("div", { class: "qr-code", hidden: "" });
   #again = button("New invitation", () => this.#make(), { hidden: "" });
-  #share = button("See “Server” to share it", () => {
+  #share = button("Share on this network", () => this.#begin(), { class: "primary", hidden: "" });
+  #server = button("See “Server” for how", () => {
     this.#dialog.close();
     location.hash = "#server";
-  }, { class: "primary", hidden: "" });
+  }, { hidden: "" });
   #dialog;
 
   constructor(api) {
@@ -70,7 +71,7 @@ class PhoneDialog {
     this.#dialog = element("dialog", { class: "phone-dialog", "aria-labelledby": "phone-title" },
       element("h2", { id: "phone-title" }, "Open on a phone"),
       this.#words, this.#pageField, this.#rightsField, this.#code, this.#left, this.#problem,
-      element("div", { class: "actions" }, this.#share, this.#again, close));
+      element("div", { class: "actions" }, this.#share, this.#server, this.#again, close));
     this.#dialog.onclose = () => {
       clearInterval(this.#timer);
       this.#dialog.remove();
@@ -83,10 +84,15 @@ class PhoneDialog {
     this.#dialog.showModal();
     this.#page.append(...pages.map(([path, name]) => element("option", { value: path }, name)));
     this.#pageField.hidden = pages.length < 2;
+    await this.#ask();
+  }
+
+  // Asks for whom an invitation can be, and at which addresses; then makes one.
+  async #ask() {
     try {
       const { tokens, urls } = await this.#api.ask("invites");
       this.#bases = urls;
-      this.#rights.append(...tokens.map(({ name, rights }) =>
+      this.#rights.replaceChildren(...tokens.map(({ name, rights }) =>
         element("option", { value: name }, `${name} (${rights.join(", ")})`)));
       this.#rightsField.hidden = tokens.length < 2;
     } catch (error) {
@@ -94,6 +100,19 @@ class PhoneDialog {
       return;
     }
     await this.#make();
+  }
+
+  // Shares the server, and makes an invitation.
+  async #begin() {
+    try {
+      const { error } = await this.#api.share(true);
+      say(this.#problem, error ?? "");
+      this.#share.hidden = true;
+      this.#server.hidden = !error;
+      if (!error) await this.#ask();
+    } catch (error) {
+      say(this.#problem, error.message);
+    }
   }
 
   // Shows addresses, the first of them as a code.
@@ -111,7 +130,9 @@ class PhoneDialog {
     const bases = isOfThisMachine(location.hostname)
       ? this.#bases : [...new Set([this.#api.url("").replace(/\/$/, ""), ...this.#bases])];
     if (!bases.length) {
-      setText(this.#words, "No phone reaches this server yet, as it is not shared on your network.");
+      setText(this.#words, "Only this machine reaches the server now. Sharing opens it to your"
+        + " network, for those who have an invitation or the token that is made for it. It ends when you"
+        + " click “Stop sharing” under “Server” or the server stops.");
       this.#share.hidden = false;
       return;
     }

@@ -13,8 +13,11 @@ const COUNTDOWN_MS = 500;
 const SOON_MS = 10_000;
 
 export class KeyTable {
-  onChoose = () => {};
+  onChoose = () => {}; // (entry)
   onLook = () => {}; // (first, last)
+  onPick = () => {}; // (index, isRange): its box was clicked
+  onPickAll = () => {};
+  pickOf = () => false; // (entry): whether its box is checked; null for a part of a folder
 
   #source;
   #now;
@@ -23,12 +26,14 @@ export class KeyTable {
   #body;
   #rows = [];
   #active = 0; // the row that has the keyboard focus
-  #chosen = null;
+  #chosen = {};
   #changed = new Set(); // keys to highlight when they are drawn
   #draw = drawer(() => this.#drawNow());
   #narrow = matchMedia("(max-width: 640px)");
 
-  // `source` has total and at(index); now() returns the server's time, Unix ms.
+  // `source` has total and at(index), and for a tree toggle(index) and turn(index, isOpening). It
+  // may have paint(row, entry) for what its rows have besides. now() returns the server's time,
+  // Unix ms.
   constructor(grid, source, now) {
     this.#source = source;
     this.#now = now;
@@ -41,7 +46,9 @@ export class KeyTable {
     this.#scroller.addEventListener("blur", this.#draw);
     this.#body.addEventListener("click", (event) => {
       const row = event.target.closest(".grid-row");
-      if (row) this.#choose(Number(row.dataset.index));
+      if (!row) return;
+      if (event.target.closest(".pick")) this.#pick(Number(row.dataset.index), event.shiftKey);
+      else this.#choose(Number(row.dataset.index));
     });
     new ResizeObserver(this.#draw).observe(this.#scroller);
     this.#narrow.addEventListener("change", this.#draw);
@@ -52,6 +59,14 @@ export class KeyTable {
 
   redraw() {
     this.#draw();
+  }
+
+  // Shows the rows of another source.
+  show(source) {
+    this.#source = source;
+    for (const row of this.#rows.splice(0)) row.root.remove();
+    this.#scroller.setAttribute("role", source.turn ? "treegrid" : "grid");
+    this.toTop();
   }
 
   toTop() {
@@ -65,8 +80,8 @@ export class KeyTable {
   }
 
   // Marks the row of the key whose details are shown, or of none for null.
-  choose(key) {
-    this.#chosen = key;
+  choose(key, ns) {
+    this.#chosen = { key, ns };
     this.#draw();
   }
 
@@ -120,33 +135,44 @@ export class KeyTable {
   }
 
   #makeRow() {
-    const cell = (name) => element("span", { role: "gridcell", class: `cell ${name}` });
+    const cell = (name, ...inside) =>
+      element("span", { role: "gridcell", class: `cell ${name}` }, ...inside);
+    const box = element("input", { type: "checkbox", tabindex: "-1" });
+    const label = element("span", { class: "label" });
     const cells = {
-      key: cell("key"), value: cell("preview"), size: cell("size"), revision: cell("revision"),
-      expiry: cell("expiry"),
+      key: cell("key", element("span", { class: "pick" }, box), label),
+      value: cell("preview"), size: cell("size"), revision: cell("revision"), expiry: cell("expiry"),
     };
     const root = element("div", { role: "row", class: "grid-row", id: `row-${this.#rows.length}` },
       ...Object.values(cells));
     this.#body.append(root);
-    return { root, cells, entry: null };
+    return { root, cells, box, label, entry: null };
   }
 
   #fill(row, index) {
     const entry = this.#source.at(index);
-    const { root, cells } = row;
+    const { root, cells, box, label } = row;
     const wasKey = row.entry?.key;
     row.entry = entry;
     root.dataset.index = index;
     root.setAttribute("aria-rowindex", index + 2); // from 1, and the head is the first row
-    root.setAttribute("aria-selected", entry !== undefined && entry.key === this.#chosen);
+    const isChosen = entry?.key !== undefined && entry.key === this.#chosen.key
+      && (entry.ns ?? this.#source.ns) === this.#chosen.ns;
+    root.setAttribute("aria-selected", isChosen);
     root.classList.toggle("loading", !entry);
-    setText(cells.key, entry?.key ?? "");
+    setText(label, entry?.label ?? entry?.key ?? "");
+    const pick = entry ? this.pickOf(entry) : false;
+    box.checked = pick;
+    box.indeterminate = pick === null;
+    box.setAttribute("aria-label", `Select ${label.textContent}`);
     const end = entry?.session ? "\nEphemeral: it goes with its session." : "";
     cells.key.title = `${entry?.key ?? ""}${end}`;
     root.classList.toggle("ephemeral", Boolean(end));
-    setText(cells.size, entry ? size(entry.size) : "");
-    setText(cells.revision, entry ? whole(entry.revision) : "");
+    const isKnown = entry?.size !== undefined;
+    setText(cells.size, isKnown ? size(entry.size) : "");
+    setText(cells.revision, isKnown ? whole(entry.revision) : "");
     this.#fillMoving(row);
+    this.#source.paint?.(row, entry);
     if (entry && this.#changed.has(entry.key)) flash(root);
     else if (wasKey !== entry?.key) root.classList.remove("changed");
   }
@@ -172,7 +198,15 @@ export class KeyTable {
   #choose(index) {
     this.#active = index;
     const entry = this.#source.at(index);
-    if (entry) this.onChoose(entry.key);
+    if (entry?.folder) this.#source.toggle(index);
+    else if (entry) this.onChoose(entry);
+    this.#draw();
+  }
+
+  #pick(index, isRange) {
+    this.#active = index;
+    this.focus();
+    this.onPick(index, isRange);
     this.#draw();
   }
 
@@ -183,9 +217,14 @@ export class KeyTable {
       ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity,
     };
     const isPlain = !(event.ctrlKey || event.metaKey || event.altKey);
-    if (event.key === "Enter" || event.key === " ") this.#choose(this.#active);
+    const isTurn = event.key === "ArrowLeft" || event.key === "ArrowRight";
+    if (event.key === "Enter") this.#choose(this.#active);
+    else if (event.key === " ") this.#pick(this.#active, event.shiftKey);
+    else if (event.key === "a" && !isPlain) this.onPickAll();
     else if (isPlain && event.key in moves) this.#moveTo(this.#active + moves[event.key]);
-    else return;
+    else if (isPlain && isTurn && this.#source.turn) {
+      this.#moveTo(this.#source.turn(this.#active, event.key === "ArrowRight"));
+    } else return;
     event.preventDefault();
   }
 

@@ -4,12 +4,16 @@ import { byId, element, setText } from "../lib/dom.js";
 import { whole } from "../lib/format.js";
 
 const SHOWN_MAX = 200;
+const CAME_MS = 300; // from a key of an unknown namespace to the request for it
 const FILTERED_FROM = 12; // number of namespaces from which on there is a filter
 
 export class Namespaces {
   chosen = "";
   onChoose = () => {};
+  onChange = () => {};
+  #known = []; // { ns, keys } as listed without a filter
   #api;
+  #soon = 0;
   #asks = 0;
   #items = new Map(); // namespace -> its button
   #list = byId("namespace-list");
@@ -18,6 +22,29 @@ export class Namespaces {
   constructor(api) {
     this.#api = api;
     this.#filter.addEventListener("input", () => this.refresh());
+  }
+
+  // Those with keys besides the chosen one, the largest first: [{ ns, keys }].
+  get others() {
+    return this.#known.filter(({ ns, keys }) => keys && ns !== this.chosen)
+      .sort((one, other) => other.keys - one.keys);
+  }
+
+  // Takes an event of cache-events: a namespace that is new appears by itself.
+  apply({ event, data }) {
+    if (event !== "set" || this.#items.has(data.ns ?? "") || this.#soon) return;
+    this.#soon = setTimeout(() => {
+      this.#soon = 0;
+      this.refresh();
+    }, CAME_MS);
+  }
+
+  // Marks a namespace as chosen, which may be none that is known.
+  choose(ns) {
+    this.chosen = ns;
+    for (const [name, item] of this.#items) item.setAttribute("aria-pressed", name === ns);
+    if (this.#items.has(ns)) this.#reveal();
+    else this.refresh();
   }
 
   async refresh() {
@@ -32,6 +59,9 @@ export class Namespaces {
     }
     if (ask !== this.#asks) return;
     this.#draw(answer.namespaces, answer.total, Boolean(wanted));
+    if (wanted) return;
+    this.#known = answer.namespaces;
+    this.onChange();
   }
 
   #draw(found, total, isFiltered) {
@@ -40,6 +70,7 @@ export class Namespaces {
     const shown = new Map(found.map(({ ns, keys }) => [ns, keys]));
     // The items of no namespace and of the shown one stay in the list even without keys.
     if (!isFiltered && !shown.has("")) shown.set("", 0);
+    const isNew = !this.#items.has(this.chosen);
     if (!shown.has(this.chosen)) shown.set(this.chosen, 0);
     const names = [...shown.keys()].sort((one, other) => (one < other ? -1 : 1));
     const items = new Map(names.map((ns) => [ns, this.#items.get(ns) ?? this.#item(ns)]));
@@ -55,12 +86,16 @@ export class Namespaces {
       this.#list.replaceChildren(...wanted);
       if (this.#list.contains(focused)) focused.focus({ preventScroll: true });
     }
+    if (isNew) this.#reveal();
+  }
+
+  #reveal() {
+    this.#items.get(this.chosen).scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #item(ns) {
     const choose = () => {
-      this.chosen = ns;
-      for (const [name, item] of this.#items) item.setAttribute("aria-pressed", name === ns);
+      this.choose(ns);
       this.onChoose(ns);
     };
     const item = element("button", { type: "button", onclick: choose },

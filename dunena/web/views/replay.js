@@ -21,8 +21,6 @@ export class Replay {
 
   constructor(link) {
     this.#link = link;
-    byId("replay-choose").addEventListener("click", () => this.#file.click());
-    this.#file.addEventListener("change", () => this.#load());
     this.#start.addEventListener("click", () => (this.#timer ? this.#stop() : this.#begin()));
     byId("replay-close").addEventListener("click", () => this.#close());
   }
@@ -35,7 +33,8 @@ export class Replay {
     }
   }
 
-  async #load() {
+  // Shows the messages of the chosen file, which can then be sent.
+  async load() {
     const [file] = this.#file.files;
     this.#file.value = ""; // otherwise the same file could not be chosen again
     if (!file) return;

@@ -36,6 +36,14 @@ export class ServerView {
   show(isShown) {
     this.#isShown = isShown;
     this.refresh();
+    if (isShown) this.#loadBackup();
+  }
+
+  // Loads the panel of backups when the view is shown first, or again if that failed.
+  async #loadBackup() {
+    const root = byId("server-backup");
+    const loaded = await import("./backup.js").catch(() => null);
+    if (loaded && !root.hasChildNodes()) new loaded.Backup(this.#api, root);
   }
 
   async refresh() {

@@ -1,0 +1,87 @@
+"""The files of a folder of pages, for a backup and from one."""
+
+import filecmp
+import os
+from collections.abc import Iterable, Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from dunena.backup.writing import Page
+from dunena.backup.zip_stream import FILE_BYTES_MAX
+from dunena.plain_files import open_plain
+from dunena.windows_names import is_plain_name
+
+PAGES_MAX: Final = 100_000
+"""Files of a folder of pages that a backup has; a folder with more is not one of pages."""
+
+PIECE_BYTES: Final = 64 * 1024
+"""Bytes read of a file at once: a thread that deflates them takes a millisecond or two."""
+
+FOLDERS_DEEP_MAX: Final = 32
+
+DRAFT_ENDING: Final = ".restoring"
+ASIDE_ENDING: Final = ".before-restore"
+
+
+def read_pages(root: Path) -> Iterator[Page]:
+    """Yield the files of a folder that its server shows: none that is hidden or behind a link."""
+    return (Page(name, _pieces(root / name)) for name in find_files(root))
+
+
+def find_files(root: Path) -> Iterator[str]:
+    """Yield the names of these files, with slashes; up to `PAGES_MAX`."""
+    folders = [("", 0)]
+    count = 0
+    while folders:
+        folder, depth = folders.pop(0)
+        try:
+            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+        except OSError:
+            continue  # of a folder that may not be read no file is shown either
+        for entry in entries:
+            if not is_plain_name(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False) and depth < FOLDERS_DEEP_MAX:
+                folders.append((f"{folder}{entry.name}/", depth + 1))
+            elif entry.is_file(follow_symlinks=False):
+                count += 1
+                if count > PAGES_MAX:
+                    return
+                yield f"{folder}{entry.name}"
+
+
+def write_page(root: Path, name: str, pieces: Iterable[bytes]) -> bool:
+    """Write a page of a backup into a folder; return whether that changed anything.
+
+    A file with another content that is there is kept beside it, under a name with `ASIDE_ENDING`.
+    Raise `OSError`; ``name`` has been checked.
+    """
+    path = root / name
+    if not path.parent.resolve().is_relative_to(root.resolve()):
+        raise OSError(None, "a link leads out of the folder", str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + DRAFT_ENDING)
+    with draft.open("wb") as file:
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
+    if path.is_file() and filecmp.cmp(path, draft, shallow=False):
+        draft.unlink()
+        return False
+    aside = path.with_name(path.name + ASIDE_ENDING)
+    if path.exists() and not aside.exists():
+        path.replace(aside)
+    draft.replace(path)
+    return True
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    descriptor, status = open_plain(str(path), follow=False)
+    with FileIO(descriptor) as file:
+        if status.st_size > FILE_BYTES_MAX:
+            raise OSError(None, f"more than {FILE_BYTES_MAX:,} bytes", str(path))
+        left = status.st_size
+        while left and (piece := file.read(min(PIECE_BYTES, left))):
+            left -= len(piece)
+            yield piece
