@@ -118,7 +118,7 @@ def test_the_curl_examples_print_the_documented_output(server: ServerProcess, cu
         {"key": "host", "value": "Ada", "ns": "show"},
     ):
         assert http(server, "POST", "/set", entry).status == 200
-    assert try_curl_examples("docs/http.md", server, curl) == 27
+    assert try_curl_examples("docs/http.md", server, curl) == 28
     assert try_curl_examples("docs/channels.md", server, curl) == 1
 
 
