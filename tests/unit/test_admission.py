@@ -3,6 +3,7 @@
 import pytest
 
 from dunena.server.access.admission import Admission
+from dunena.server.access.tokens import Tokens
 from dunena.server.http.message import Request
 from dunena.settings import Settings, is_loopback_host
 from dunena.telemetry import Telemetry
@@ -285,3 +286,51 @@ def test_is_loopback_host_recognizes_loopback_names_and_addresses(
     host: str, loopback: bool
 ) -> None:
     assert is_loopback_host(host) == loopback
+
+
+# --- shared on the network ---
+
+
+def test_what_comes_in_where_the_server_is_shared_needs_a_token() -> None:
+    tokens = Tokens()
+    tokens.share("guest")
+    rules = Admission(Settings(), 3000, Telemetry(0), tokens=tokens)
+
+    def status_of(*, is_shared: bool, **headers: str) -> int:
+        request = Request(headers={"host": "192.168.1.10:3000", **headers}, is_shared=is_shared)
+        refusal = rules.refusal(request, needs_token=True)
+        return 200 if refusal is None else refusal.status
+
+    assert status_of(is_shared=True) == 401
+    assert status_of(is_shared=True, authorization="Bearer guest") == 200
+    assert status_of(is_shared=True, host="phone-sees-this.example") == 401
+    assert status_of(is_shared=False) == 403, "on this machine the host is loopback, as before"
+    assert status_of(is_shared=False, host="localhost:3000") == 200
+    tokens.share(None)
+    assert status_of(is_shared=True) == 401, "a connection that outlasts the listener"
+    assert status_of(is_shared=True, authorization="Bearer guest") == 401
+    assert status_of(is_shared=False, host="localhost:3000") == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "is_navigation"),
+    [
+        ("GET", {"accept": "text/html,*/*;q=0.8"}, True),
+        ("HEAD", {"accept": "text/html"}, True),
+        ("POST", {"accept": "text/html"}, False),
+        ("GET", {"accept": "*/*"}, False),
+        ("GET", {}, False),
+        ("GET", {"accept": "text/html", "sec-fetch-mode": "navigate"}, True),
+        ("GET", {"accept": "text/html", "sec-fetch-mode": "no-cors"}, False),
+        ("GET", {"accept": "text/html", "sec-fetch-dest": "iframe"}, False),
+    ],
+)
+def test_a_navigation_is_told_from_other_requests(
+    method: str, headers: dict[str, str], is_navigation: bool
+) -> None:
+    assert Request(method, "/www/", headers).is_navigation is is_navigation
+
+
+@pytest.mark.parametrize("path", ["/invite/c2VjcmV0", "/do/c2VjcmV0/incr/k"])
+def test_a_secret_in_a_path_is_not_shown(path: str) -> None:
+    assert "c2VjcmV0" not in Request(target=path).shown_path
