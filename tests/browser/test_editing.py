@@ -317,7 +317,8 @@ def test_an_item_is_added_with_the_members_of_its_neighbour(
     detail: DetailView, shared_server: ServerProcess, key: str
 ) -> None:
     choose(detail, "Add an item after", "players", 0)
-    expect(detail.tree.locator("summary").filter(has_text="[ 3 items ]")).to_be_visible()
+    expect(field_of(detail, "name")).to_be_focused()
+    field_of(detail, "name").press("Escape")
     blank = {"name": "", "fouls": 0}
     before = MATCH["players"]
     assert value_of(shared_server, key)["players"] == [before[0], blank, before[1]]  # type: ignore[index]
