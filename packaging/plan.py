@@ -302,16 +302,17 @@ def is_stripped(system: str) -> bool:
     return system == "linux"
 
 
-_STORED_RAW = re.compile(r"libcrypto\b|dunena/native__mypyc\.")
+_STORED_RAW = re.compile(r"libcrypto\b")
 
 
 def is_stored_raw(system: str, place: str) -> bool:
     """Whether a library is stored without compression.
 
     It makes the file larger and the start quicker: most of OpenSSL is the largest library but one,
-    and the time to inflate it is a tenth of a start; what our own code is compiled to is next. On
-    macOS libraries must stay what PyInstaller knows as libraries, or they are not signed; on
-    Windows that was not measured.
+    and the time to inflate it is a tenth of a start. What our own code is compiled to is half as
+    large, and compressing it makes the file a megabyte and a half smaller. On macOS libraries must
+    stay what PyInstaller knows as libraries, or they are not signed; on Windows that was not
+    measured.
     """
     return system == "linux" and _STORED_RAW.match(place) is not None
 

@@ -29,7 +29,7 @@ def make_start_screen_picture(browser: "Browser", folder: Path) -> None:
             color_scheme="light",
         )
         page.goto(f"{show.url}/test")
-        previews = page.locator(".start-card iframe")
+        previews = page.locator("#start iframe")
         previews.nth(len(TEMPLATES) - 1).scroll_into_view_if_needed()
         page.wait_for_load_state("networkidle")
         page.mouse.wheel(0, -height)

@@ -12,14 +12,14 @@ BYTES_MAX = 1_000_000
 """Less than any server refuses in one transaction, one with a shared store too."""
 
 
-class Batch(NamedTuple):
+class TransactionBatch(NamedTuple):
     """One transaction: the body of a ``POST /txn``, and the changes that it makes."""
 
     body: bytes
     steps: list[Step]
 
 
-def batches_of(steps: Iterable[Step], now: Callable[[], int]) -> Iterator[Batch]:
+def batches_of(steps: Iterable[Step], now: Callable[[], int]) -> Iterator[TransactionBatch]:
     """Yield the transactions; ``now`` returns Unix ms of the wall clock, when one is made."""
     operations: list[bytes] = []
     made: list[Step] = []
@@ -27,13 +27,13 @@ def batches_of(steps: Iterable[Step], now: Callable[[], int]) -> Iterator[Batch]
     for step in steps:
         operation = orjson.dumps(_operation(step, now()))
         if made and (size + len(operation) > BYTES_MAX or len(made) >= OPERATIONS_MAX):
-            yield Batch(b'{"ops":[%b]}' % b",".join(operations), made)
+            yield TransactionBatch(b'{"ops":[%b]}' % b",".join(operations), made)
             operations, made, size = [], [], 0
         operations.append(operation)
         made.append(step)
         size += len(operation)
     if made:
-        yield Batch(b'{"ops":[%b]}' % b",".join(operations), made)
+        yield TransactionBatch(b'{"ops":[%b]}' % b",".join(operations), made)
 
 
 def _operation(step: Step, now: int) -> dict[str, object]:

@@ -16,7 +16,7 @@ from dunena.client.errors import RequestError
 
 if TYPE_CHECKING:
     from dunena.backup.restore_plan import Step
-    from dunena.backup.transactions import Batch
+    from dunena.backup.transactions import TransactionBatch
     from dunena.client.http import Http
 
 REFUSED_MAX = 100
@@ -37,7 +37,7 @@ _VALUE_BYTES_MAX = 1 << 30
 """Every value of a folder is read, whatever the limit of its server is."""
 
 
-class Place(ABC):
+class BackupPlace(ABC):
     """One place; ``label`` names it in the names of files, ``shown`` for people."""
 
     label: str
@@ -52,7 +52,7 @@ class Place(ABC):
         """Make changes; return those that were refused, with the reasons."""
 
 
-class ServerPlace(Place):
+class ServerPlace(BackupPlace):
     """A running server."""
 
     def __init__(self, server: "Http", authority: str, token: str | None) -> None:
@@ -81,7 +81,7 @@ class ServerPlace(Place):
                 break
         return refused
 
-    def _send(self, batch: "Batch") -> list[str]:
+    def _send(self, batch: "TransactionBatch") -> list[str]:
         from dunena.backup.transactions import batches_of
 
         try:
@@ -94,7 +94,7 @@ class ServerPlace(Place):
         return []
 
 
-class FolderPlace(Place):
+class FolderPlace(BackupPlace):
     """A folder for values that no server uses, and the folder of pages beside it, if any.
 
     One that ``may_be_missing`` is empty then, and made by the first change.
@@ -150,7 +150,7 @@ def open_place(
     pages: Path | None,
     *,
     may_be_missing: bool = False,
-) -> Iterator[Place]:
+) -> Iterator[BackupPlace]:
     """Open the folder if there is one, else the server; end the program with one line if not."""
     from dunena.persistence.interface import InUseError, OpenError, StorageError
 

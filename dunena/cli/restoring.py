@@ -13,7 +13,7 @@ from dunena.backup.form import BackupError
 from dunena.backup.pages import write_page
 from dunena.backup.reading import BackupReader
 from dunena.backup.restore_plan import Plan, make_plan
-from dunena.cli.backup_places import Place
+from dunena.cli.backup_places import BackupPlace
 from dunena.cli.failure import fail
 from dunena.cli.new_file import write_new
 from dunena.cli.output import count_of
@@ -43,7 +43,9 @@ class Restore:
     the changes that were refused, with the reasons.
     """
 
-    def __init__(self, file: Path, backup: BackupReader, place: Place, *, deletes: bool) -> None:
+    def __init__(
+        self, file: Path, backup: BackupReader, place: BackupPlace, *, deletes: bool
+    ) -> None:
         self._file = file
         self._backup = backup
         self._place = place

@@ -6,17 +6,13 @@ share. A worker thread does it.
 
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import orjson
 
 from dunena.dialects.errors import ClientError
-from dunena.server.backups import SWITCH, Backups
+from dunena.server.backups import SWITCH, Backups, StoreMoment
 from dunena.server.http.message import Cut, Prepared, Request, Response
 from dunena.server.limits import BACKUP_FILES_MAX, BACKUP_UNPACKED_BYTES_MAX
-
-if TYPE_CHECKING:
-    from dunena.backup.writing import Snapshot
 
 _MODES = {"merge": False, "replace": True}
 
@@ -36,23 +32,23 @@ def compare(backups: Backups, request: Request) -> Cut:
     body = request.body
     return Cut(
         lambda now: partial(
-            _respond, body, backups.snapshot(now), deletes=deletes, has_batches=has_batches
+            _respond, body, backups.look(now), deletes=deletes, has_batches=has_batches
         )
     )
 
 
-def _respond(body: bytes, snapshot: "Snapshot", *, deletes: bool, has_batches: bool) -> Prepared:
+def _respond(body: bytes, moment: StoreMoment, *, deletes: bool, has_batches: bool) -> Prepared:
     from dunena.backup.form import BackupError
 
     try:
-        fields = _compared(body, snapshot, deletes=deletes, has_batches=has_batches)
+        fields = _compared(body, moment, deletes=deletes, has_batches=has_batches)
     except BackupError as error:
         return Prepared(Response.error(400, f"The file cannot be restored: {error}"))
     return Prepared(Response(200, orjson.dumps(fields)))
 
 
 def _compared(
-    body: bytes, snapshot: "Snapshot", *, deletes: bool, has_batches: bool
+    body: bytes, moment: StoreMoment, *, deletes: bool, has_batches: bool
 ) -> dict[str, object]:
     from dunena.backup.form import BackupError
     from dunena.backup.reading import BackupReader
@@ -65,12 +61,12 @@ def _compared(
         raise BackupError(f"it has more than {BACKUP_FILES_MAX:,} files, so use dunena restore")
     backup = BackupReader(BytesIO(body), len(body), BACKUP_UNPACKED_BYTES_MAX)
     backup.check()
-    now = snapshot.now + snapshot.step_ms
+    now = moment.now + moment.step_ms
     standing = {
-        (one.ns, one.key): one for one in snapshot.entries if not isinstance(one, EphemeralEntry)
+        (one.ns, one.key): one for one in moment.entries if not isinstance(one, EphemeralEntry)
     }
     plan = make_plan(
-        backup.entries, standing, now, deletes=deletes, standing_step_ms=snapshot.step_ms
+        backup.entries, standing, now, deletes=deletes, standing_step_ms=moment.step_ms
     )
     manifest = backup.manifest
     fields: dict[str, object] = {

@@ -143,6 +143,7 @@ def test_tab_saves_and_goes_to_the_next_value(
     field_of(detail, "name").press("Tab")
     score = field_of(detail, "score")
     expect(score).to_be_focused()
+    expect(detail.status).to_have_text("Saved.")
     score.fill("7")
     score.press("Tab")
     expect(detail.tree.get_by_role("switch", name="live")).to_be_focused()
@@ -317,7 +318,8 @@ def test_an_item_is_added_with_the_members_of_its_neighbour(
     detail: DetailView, shared_server: ServerProcess, key: str
 ) -> None:
     choose(detail, "Add an item after", "players", 0)
-    expect(detail.tree.locator("summary").filter(has_text="[ 3 items ]")).to_be_visible()
+    expect(field_of(detail, "name")).to_be_focused()
+    field_of(detail, "name").press("Escape")
     blank = {"name": "", "fouls": 0}
     before = MATCH["players"]
     assert value_of(shared_server, key)["players"] == [before[0], blank, before[1]]  # type: ignore[index]
@@ -653,6 +655,30 @@ def test_ctrl_z_in_a_field_is_the_browsers(
     tab.page.keyboard.press("Control+z")
     expect(field_of(detail, "name")).to_have_value("Reds")
     assert value_of(shared_server, key)["live"] is False  # type: ignore[index]
+
+
+def test_the_editor_of_the_whole_value_begins_with_what_was_typed(
+    detail: DetailView, shared_server: ServerProcess, key: str
+) -> None:
+    detail.leaf('"Reds"').click()
+    field_of(detail, "name").fill("Lions")
+    detail.button("Edit").click()
+    expect(detail.editor).to_have_value(re.compile('"name": "Lions"'))
+    expect(detail.conflict).to_be_hidden()
+    assert value_of(shared_server, key)["home"]["name"] == "Lions"  # type: ignore[index]
+
+
+def test_deleting_a_key_gives_up_what_is_typed_in_it(
+    detail: DetailView, shared_server: ServerProcess, key: str
+) -> None:
+    detail.leaf('"Reds"').click()
+    field_of(detail, "name").fill("Lions")
+    detail.button("Delete").click()
+    expect(detail.meta).to_have_text("No value")
+    expect(field_of(detail, "name")).to_have_count(0)
+    detail.button("Undo").click()
+    expect(detail.leaf('"Reds"')).to_be_visible()
+    assert value_of(shared_server, key) == MATCH
 
 
 def test_leaving_a_key_asks_about_a_field_that_cannot_be_saved(

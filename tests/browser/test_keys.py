@@ -166,6 +166,7 @@ def test_a_namespace_can_be_selected(blank_tab: Tab, server: ServerProcess) -> N
 def test_the_name_of_a_namespace_is_in_the_middle_of_its_button(
     new_tab: NewTab, shared_server: ServerProcess, width: int
 ) -> None:
+    put(shared_server, "any", 1)
     size = {"width": width, "height": 740}
     tab = new_tab(viewport=size).open(shared_server).expect_connected()
     name = tab.page.locator(".namespace-list .none")

@@ -142,15 +142,11 @@ class TestStorage:
         assert plan.is_stored_raw("linux", place)
         assert not plan.is_stored_raw("darwin", place)
 
-    def test_compiled_modules_of_dunena_are_stored_uncompressed_on_linux(self, plan):
-        place = "dunena/native__mypyc.cpython-313-x86_64-linux-gnu.so"
-        assert plan.is_stored_raw("linux", place)
-        assert not plan.is_stored_raw("darwin", place)
-
     @pytest.mark.parametrize(
         "place",
         [
             "libpython3.11.so.1.0",
+            "dunena/native__mypyc.cpython-313-x86_64-linux-gnu.so",
             "libssl.so.3",
             "lib/libcrypto.so",
             "libcryptox.so",

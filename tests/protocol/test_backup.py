@@ -14,7 +14,7 @@ import pytest
 from dunena import __version__
 from dunena.backup.reading import BackupReader
 from dunena.server.limits import BACKUPS_MAX
-from tests.protocol.clients import Reply, http
+from tests.protocol.clients import Reply, http, open_dunena
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -130,8 +130,13 @@ def test_keys_that_are_written_together_are_alike_in_every_backup(
 def test_keys_of_a_session_are_in_no_backup(start_server: StartServer) -> None:
     server = start_server()
     put(server, "stays", 1)
-    backup = read(http(server, "GET", "/backup").body)
-    assert [one.key for one in backup.entries] == ["stays"]
+    with open_dunena(server) as client:
+        client.ask({"type": "set", "key": "here", "value": "me", "ephemeral": True})
+        assert http(server, "GET", "/kv").json == {"here": "me", "stays": 1}
+        content = http(server, "GET", "/backup").body
+        assert [one.key for one in read(content).entries] == ["stays"]
+        plan = compare(server, content).json
+        assert (plan["same"], plan["deleted"]) == (1, 0), "it is nobody's to delete"
 
 
 def test_an_old_client_gets_a_backup_that_ends_with_its_connection(

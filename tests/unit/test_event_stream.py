@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -23,6 +24,9 @@ WATCH = b"GET /watch?key=k HTTP/1.1\r\nHost: h\r\n\r\n"
 COMMENT = b"4\r\n: \n\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
+OTHERS = len(signature(Handlers).parameters) - 1
+"""What else the handlers are made of; a stream needs none of it."""
+
 
 class StreamPeer(Peer):
     """A connection whose request for a stream was answered."""
@@ -30,7 +34,7 @@ class StreamPeer(Peer):
     def __init__(self, rest: bytes = b"") -> None:
         super().__init__()
         nobody: Any = None
-        handlers = Handlers(self.context.views, *[nobody] * 7)
+        handlers = Handlers(self.context.views, *[nobody] * OTHERS)
 
         def respond(request: Request, now: int) -> Response:
             request.grant = EVERYTHING

@@ -6,7 +6,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from dunena.cli.backup_places import Folder, Place, open_place
+from dunena.cli.backup_places import BackupPlace, Folder, open_place
 from dunena.cli.connect_options import Json, Token, Url
 from dunena.cli.failure import fail
 from dunena.cli.output import count_of, is_for_people, say_json
@@ -85,7 +85,7 @@ def _checked(draft: IO[bytes]) -> "Manifest":
         fail(f"what was received is no backup, so nothing was kept: {error}")
 
 
-def _write_to_stdout(place: Place, *, has_pages: bool) -> None:
+def _write_to_stdout(place: BackupPlace, *, has_pages: bool) -> None:
     if sys.stdout.isatty():
         fail("a backup is a zip, which no terminal shows: write it to a file, or into a pipe")
     missing = place.save(sys.stdout.buffer, has_pages=has_pages)

@@ -73,6 +73,14 @@ export class EntrySource {
     }
   }
 
+  // Requests the entry once; resolves to it.
+  async reload() {
+    const { key, ns } = this;
+    const entry = await this.#api.entry(key, ns);
+    if (this.key === key && this.ns === ns) this.receive(entry);
+    return entry;
+  }
+
   receive(entry) {
     const isFirst = this.entry === undefined;
     const isOther = isFirst || entry?.text !== this.entry?.text;

@@ -45,8 +45,7 @@ async function attempt({ api, source }, path, seen, act) {
       const isAgain = error instanceof Refusal ? tries === 0 : AGAIN.includes(error.code);
       if (!isAgain) throw error;
     }
-    entry = await api.entry(key, ns);
-    if (source.key === key && source.ns === ns) source.receive(entry);
+    entry = await (source.key === key && source.ns === ns ? source.reload() : api.entry(key, ns));
   }
   throw new Error("The value changes all the time. Try again.");
 }

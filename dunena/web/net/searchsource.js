@@ -6,6 +6,7 @@ import { whole } from "../lib/format.js";
 
 const PAGE = 100;
 const PAGE_MAX = 1000;
+const CHARS_MAX = 200; // the server takes no longer text
 const AHEAD = 30; // rows below the visible ones from which on more are requested
 const AGAIN_MS = 2500;
 const COST_FACTOR = 20; // the pause is at least so many times as long as a search
@@ -86,7 +87,7 @@ export class SearchSource {
     const began = performance.now();
     const size = isFirst ? Math.min(PAGE_MAX, Math.max(PAGE, this.#rows.length)) : PAGE;
     const query = new URLSearchParams(
-      { q: this.q, count: size, cursor: isFirst ? "" : this.#cursor });
+      { q: this.q.slice(0, CHARS_MAX), count: size, cursor: isFirst ? "" : this.#cursor });
     let answer;
     try {
       answer = await this.#api.ask(`search?${query}`, { signal: abort.signal });

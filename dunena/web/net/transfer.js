@@ -140,5 +140,6 @@ export function refusalsOf(refused) {
   if (!refused.length) return "";
   const names = refused.slice(0, 5).map(({ ns, key }) => (ns ? `${key} in ${ns}` : key)).join(", ");
   const more = refused.length > 5 ? ` and ${refused.length - 5} more` : "";
-  return `Refused: ${names}${more}. ${refused[0].reason}`;
+  const rest = refused.length < REFUSED_MAX ? "" : " The rest was not tried.";
+  return `Refused: ${names}${more}. ${refused[0].reason}${rest}`;
 }

@@ -68,8 +68,7 @@ export class KeysView {
     });
     this.#sort.addEventListener("click", () => {
       this.#order = this.#order === "asc" ? "desc" : "asc";
-      byId("keys-head").setAttribute(
-        "aria-sort", this.#order === "asc" ? "ascending" : "descending");
+      byId("keys-head").setAttribute("aria-sort", `${this.#order}ending`);
       this.#list();
     });
     byId("keys-everywhere").addEventListener("click", () => {
@@ -104,9 +103,8 @@ export class KeysView {
   // key.
   get hash() {
     const { isOpen, key, ns } = this.#detail;
-    const where = isOpen && key !== null ? [key, ns] : [null, this.ns];
-    return hashOf(...where,
-      { isNew: isOpen && key === null, q: this.#q, isEverywhere: this.#isEverywhere });
+    const what = { isNew: isOpen && key === null, q: this.#q, isEverywhere: this.#isEverywhere };
+    return isOpen && key !== null ? hashOf(key, ns, what) : hashOf(null, this.ns, what);
   }
 
   // Shows what the address of the page names.
@@ -134,9 +132,8 @@ export class KeysView {
     }
     // Back from a key to its list shows the list as it is by now.
     const isBack = history.state?.isList && this.#detail.isOpen;
-    const isOther = ns !== this.ns || what.q !== this.#q
-      || (what.q && what.isEverywhere !== this.#isEverywhere);
-    if (isOther && !isBack) this.#list({ ns, ...what });
+    const shown = hashOf(null, this.ns, { q: this.#q, isEverywhere: this.#isEverywhere });
+    if (!isBack && hashOf(null, ns, what) !== shown) this.#list({ ns, ...what });
     if (key !== null) this.#show(key, ns);
     else if (this.#detail.isOpen) this.#detail.close();
     else this.#note();
@@ -230,11 +227,7 @@ export class KeysView {
     this.#sort.disabled = this.#kind !== "list";
     const source = this.#sources[this.#kind];
     if (!source) {
-      this.#use((tools) => {
-        this.#sources = { ...this.#sources, ...tools.sources };
-        for (const made of Object.values(tools.sources)) this.#follow(made);
-        this.#list(); // something else may be wanted by now
-      });
+      this.#use(() => this.#list()); // something else may be wanted by then
       return;
     }
     if (source !== this.#source) {
@@ -270,6 +263,8 @@ export class KeysView {
             if (ns !== undefined) this.#change({ ns, q: "" });
           },
         });
+        Object.assign(this.#sources, this.#tools.sources);
+        for (const made of Object.values(this.#sources)) this.#follow(made);
       }
     } catch {
       say(byId("keys-problem"), AWAY);
@@ -299,9 +294,10 @@ export class KeysView {
     if (total === 0) this.#drawEmpty(empty);
     this.#table.redraw();
   }
+
   async #drawEmpty(line) {
-    const { drawEmpty } = await import("./emptylist.js");
-    drawEmpty(line, this.#kind === "search", this.#q, this.#namespaces.others,
+    const loaded = await import("./emptylist.js").catch(() => null);
+    loaded?.drawEmpty(line, this.#kind === "search", this.#q, this.#namespaces.others,
       (what) => this.#change(what));
   }
 }

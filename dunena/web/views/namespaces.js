@@ -11,6 +11,7 @@ export class Namespaces {
   chosen = "";
   onChoose = () => {};
   onChange = () => {};
+  #isWhole = false; // all names are shown
   #known = []; // { ns, keys } as listed without a filter
   #api;
   #soon = 0;
@@ -32,7 +33,7 @@ export class Namespaces {
 
   // Takes an event of cache-events: a namespace that is new appears by itself.
   apply({ event, data }) {
-    if (event !== "set" || this.#items.has(data.ns ?? "") || this.#soon) return;
+    if (event !== "set" || this.#items.has(data.ns ?? "") || !this.#isWhole || this.#soon) return;
     this.#soon = setTimeout(() => {
       this.#soon = 0;
       this.refresh();
@@ -58,6 +59,7 @@ export class Namespaces {
       return; // the state of the connection shows the failure
     }
     if (ask !== this.#asks) return;
+    this.#isWhole = !wanted && answer.total <= SHOWN_MAX;
     this.#draw(answer.namespaces, answer.total, Boolean(wanted));
     if (wanted) return;
     this.#known = answer.namespaces;

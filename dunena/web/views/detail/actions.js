@@ -6,6 +6,7 @@ import { copyMenuButton } from "../copybutton.js";
 
 export class Actions {
   onEdit = () => {};
+  onDelete = () => {}; // the key is about to be deleted
   root;
   expiry; // a form that replaces the buttons
   #operations;
@@ -92,6 +93,7 @@ export class Actions {
   // Deletes the value that is shown, and no other one.
   async #delete() {
     const { entry, key } = this.#source;
+    this.onDelete();
     const isDone = await this.#change(null, `Deleted “${key}”.`,
       (key, ns) => this.#operations.remove(key, ns, entry.revision));
     if (isDone) this.#edit.focus();

@@ -122,16 +122,24 @@ export class Detail {
     this.#source.onEntry = (change) => this.#draw(change);
     this.#source.onProblem = (text) => say(this.#problem, text);
     this.#head.onClose = async () => await this.mayLeave() && this.close();
-    this.#actions.onEdit = () => {
-      this.#actions.hide();
-      this.#editor.open();
-    };
+    this.#actions.onEdit = () => this.#edit();
+    this.#actions.onDelete = () => this.#editing?.giveUp();
     this.#editor.onCancel = () => this.#cancel();
     this.#editor.onClose = () => this.#actions.show();
     this.#editor.onCreated = (key, ns) => this.onCreated(key, ns);
     this.#panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#escape();
     });
+  }
+
+  // Opens the editor, after what is typed in the tree is saved.
+  async #edit() {
+    if (this.#editing?.isEdited) {
+      if (!await this.#editing.finish()) return;
+      if (!await this.#source.attempt(() => this.#source.reload())) return;
+    }
+    this.#actions.hide();
+    this.#editor.open();
   }
 
   #begin(key, ns) {

@@ -4,16 +4,16 @@
 
 import { button, element, loadStyle, setText } from "../../lib/dom.js";
 import { converted, blankOf, sum } from "../../lib/convert.js";
-import { childrenOf, GONE, MOVED, nodeAt, OTHER, Refusal, TAKEN, textOf } from "../../lib/edits.js";
+import { childrenOf, nodeAt, Refusal, textOf } from "../../lib/edits.js";
 import { parse } from "../../lib/jsonparse.js";
 import { Menu } from "../../lib/menu.js";
-import { AWAY } from "../../net/api.js";
 import { makeEdit, makeStep } from "../../net/placeedit.js";
-import { LeafField, shortened } from "./field.js";
+import { LeafField } from "./field.js";
 import { NameForm } from "./nameform.js";
 import { itemsOf } from "./rowmenu.js";
 import { takeBack } from "./takeback.js";
 import { Tree } from "./tree.js";
+import { inWords, shortened } from "./words.js";
 
 const PARTS_BYTES_MAX = 1024 * 1024; // of a value of which the server changes parts
 const STEP = 10; // with Shift
@@ -118,7 +118,7 @@ export class Editing {
     if (what !== "step" && !await this.finish()) return;
     row = this.#tree.rowAt(row.path) ?? row; // it may have been drawn anew
     switch (what) {
-      case "edit": this.#say(this.#field.open(row)); break;
+      case "edit": this.#edit(row); break;
       case "switch": this.#replace(row, String(row.node.text !== "true")); break;
       case "step": this.#step(row, control.dataset.by * (shiftKey ? STEP : 1)); break;
       case "add": this.#insert(row.path, row.node, 0, row); break;
@@ -142,6 +142,11 @@ export class Editing {
       insertInside: () => this.#insert(row.path, row.node, childrenOf(row.node).length, row),
       remove: () => this.#remove(row),
     }));
+  }
+
+  #edit(row) {
+    const problem = this.#field.open(row);
+    if (problem) this.#say(problem, { isNotice: true });
   }
 
   async #step(row, by) {
@@ -246,16 +251,17 @@ export class Editing {
 
   #goTo(row) {
     row.root.scrollIntoView({ block: "nearest" });
-    if (row.main.dataset.act === "edit") this.#say(this.#field.open(row));
+    if (row.main.dataset.act === "edit") this.#edit(row);
     else row.focus();
   }
 
   // Goes to what was added, as soon as it is drawn.
   #goToNext() {
     if (!this.#next || !(this.#where.source.entry?.revision >= this.#next.revision)) return;
-    const row = this.#tree.rowAt(this.#next.path);
+    this.#tree.open(this.#next.path);
+    const leaf = this.#tree.rowAt(this.#next.path)?.root.querySelector(".leaf");
     this.#next = null;
-    if (row) this.#goTo(row);
+    if (leaf) this.#goTo(this.#tree.rowOf(leaf));
   }
 
   // Takes that a field or a form in a row was closed, which had the focus or not.
@@ -277,16 +283,4 @@ export class Editing {
     this.#undo.hidden = !this.#changes.last(key, ns);
     if (hadFocus && this.#undo.hidden) this.root.querySelector(".leaf, summary")?.focus();
   }
-}
-
-// Returns what to say of an error that a change met; `name` is the one that a member was to get.
-function inWords(error, name) {
-  const words = {
-    [GONE]: "Somebody removed this meanwhile, so nothing was changed.",
-    [MOVED]: "The list changed meanwhile, so nothing was changed. Look at it again.",
-    [OTHER]: "Somebody changed this meanwhile, so nothing was changed. Look at it again.",
-    [TAKEN]: `There is a “${name}” already.`,
-  };
-  if (error.message === AWAY) return "Offline: this is not saved. Try it again later.";
-  return words[error.reason] ?? `Refused: ${error.message}`;
 }

@@ -6,9 +6,9 @@ import {
   GONE, isSame, isSamePlace, MOVED, nodeAt, OTHER, Refusal, textOf,
 } from "../../lib/edits.js";
 import { AS, jsonOf, kindOf, numberOf } from "../../lib/typed.js";
+import { inWords, shortened } from "./words.js";
 
 const CHARS_MAX = 20_000; // longer texts have the editor of the whole value
-const SHOWN_CHARS_MAX = 100;
 const NO_NUMBER = "Only a number fits here, such as 12 or -3.5. The ⋯ beside it makes it a text.";
 
 export class LeafField {
@@ -173,7 +173,7 @@ export class LeafField {
     this.#input.readOnly = false;
     if (!error) this.close();
     else if (error instanceof Refusal) this.#refuse(error);
-    else this.#tell(error.message);
+    else this.#tell(inWords(error));
   }
 
   // Says why what was typed is not saved, and what can be done.
@@ -230,10 +230,4 @@ export class LeafField {
     style.height = "auto";
     style.height = `${this.#input.scrollHeight + 2}px`;
   }
-}
-
-// Returns JSON as a person reads it in a sentence.
-export function shortened(json) {
-  const text = json.startsWith('"') ? `“${JSON.parse(json)}”` : json;
-  return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
 }

@@ -14,6 +14,7 @@ export function itemsOf(row, parent, act) {
   const kind = kindOf(textOf(row.node));
   const isInObject = parent?.kind === "object";
   const inside = { object: "Add a field inside", array: "Add an item inside" }[kind];
+  const title = typeof row.name === "number" ? `Item ${row.name}` : row.name ?? "Value";
   const after = isInObject ? "Add a field after" : "Add an item after";
   const items = [
     inside && { text: inside, act: act.insertInside },
@@ -25,6 +26,6 @@ export function itemsOf(row, parent, act) {
     { title: "Type", items: Object.keys(KIND_WORDS).map((name) => ({
       text: KIND_WORDS[name], isChecked: name === kind, act: () => act.convert(name),
     })) },
-    ...items.length ? [{ title: row.name === null ? "Value" : String(row.name), items }] : [],
+    ...items.length ? [{ title, items }] : [],
   ];
 }

@@ -4,7 +4,8 @@ import { element } from "../../lib/dom.js";
 
 // Opens a dialog; returns { root, close }. onClose() is called when it is closed, by whatever.
 export function openDialog(title, parts, onClose = () => {}) {
-  const heading = element("h2", { id: "made-title" }, title);
+  // A field with the focus would open a phone's keyboard over the rest.
+  const heading = element("h2", { id: "made-title", tabindex: "-1", autofocus: "" }, title);
   const root = element("dialog", { class: "made", "aria-labelledby": "made-title" },
     heading, ...parts);
   root.addEventListener("close", () => {

@@ -24,7 +24,10 @@ export class Selection {
   #export = button("Export", () => this.#exportPicked());
   #remove = button("Delete", () => this.#askDelete(), { class: "small danger" });
   #putBack = button("Undo", () => this.#undoDelete(), { class: "small primary" });
-  #close = button("Clear selection", () => this.clear());
+  #close = button("Clear selection", () => {
+    this.clear();
+    this.#table.focus();
+  });
   #bar = element("div",
     { class: "selection", role: "group", "aria-label": "Selected keys", hidden: "" },
     this.#words, element("div", { class: "actions push" },
@@ -49,8 +52,10 @@ export class Selection {
     if (!isRange) this.#set(this.#placesOf(entry), isOn);
     else {
       const [first, last] = [this.#from, index].sort((one, other) => one - other);
-      const rows = await this.#rowsBetween(first, last);
-      this.#set(rows.flatMap((row) => this.#placesOf(row)), true);
+      await this.#run(async () => {
+        const rows = await this.#rowsBetween(first, last);
+        this.#set(rows.flatMap((row) => this.#placesOf(row)), true);
+      });
     }
     this.#from = index;
     this.#draw();
@@ -81,7 +86,6 @@ export class Selection {
     this.#version += 1;
     say(this.#problem, "");
     this.#draw();
-    this.#table.focus();
   }
 
   #placesOf(entry) {
