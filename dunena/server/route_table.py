@@ -411,7 +411,7 @@ ROUTES = (
     Route("GET", "/", Handlers.root, access=Access.PUBLIC),
     Route("POST", "/session", Handlers.open_session, access=Access.PUBLIC),
     Route("DELETE", "/session", Handlers.close_session, access=Access.PUBLIC),
-    Route("POST", "/page-errors", Handlers.report_page_error, _READ),
+    Route("POST", "/page-errors", Handlers.report_page_error),
     Route("POST", "/pages-from-disk", Handlers.decide_on_disk_pages, _ADMIN),
     Route("GET", "/invite/{secret}", Handlers.show_invite, access=Access.PUBLIC),
     Route("POST", "/invite/{secret}", Handlers.use_invite, access=Access.PUBLIC),
