@@ -13,7 +13,6 @@ import { Events } from "./views/events.js";
 import { FrameLog } from "./views/framelog.js";
 import { Gate } from "./views/gate.js";
 import { KeysView } from "./views/keysview.js";
-import { ServerView } from "./views/serverview.js";
 import { Tabs } from "./views/tabs.js";
 
 const INFO_MS = 2000;
@@ -36,11 +35,11 @@ let notice = null;
 let start = null;
 let pages = null;
 let replay = null;
+let server = null;
 let wantsStart = true;
 const tabs = new Tabs(byId("tabs"));
 const keys = new KeysView(api, operations);
 const events = new Events(liveLink, () => api.place());
-const server = new ServerView(api, async (letIn) => (await loadNotice()).letIn(letIn));
 const composer = new Composer((text) => consoleLink.send(text), () => api.place(consoleLink.path));
 
 // --- the connection of the views ---
@@ -57,7 +56,7 @@ liveLink.onState = () => {
   }
   events.connected();
   refreshInfo();
-  server.refresh();
+  showServer(tabs.shown === "server");
 };
 liveLink.onFrame = (text) => {
   const message = JSON.parse(text);
@@ -141,6 +140,16 @@ async function showPages(isShown) {
   pages?.show(tabs.shown === "pages");
 }
 
+async function showServer(isShown) {
+  if (isShown && !server) {
+    const loaded = await import("./views/serverview.js").catch(() => null);
+    say(byId("server-problem"), loaded ? "" : AWAY);
+    if (!loaded) return;
+    server ??= new loaded.ServerView(api, async (letIn) => (await loadNotice()).letIn(letIn));
+  }
+  server?.show(tabs.shown === "server");
+}
+
 // Loads the notice that a page from disk was refused, which few servers ever see.
 async function loadNotice() {
   const { DiskNotice } = await import("./views/disknotice.js").catch(() => {
@@ -186,7 +195,7 @@ tabs.hashOf = (name) => (name === "keys" ? keys.hash : `#${name}`);
 window.addEventListener("hashchange", (event) => keys.follow(event.oldURL));
 tabs.onShow = (name) => {
   keys.show(name === "keys");
-  server.show(name === "server");
+  showServer(name === "server");
   showPages(name === "pages");
   log.redraw();
   events.redraw();
