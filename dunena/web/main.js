@@ -56,7 +56,7 @@ liveLink.onState = () => {
   }
   events.connected();
   refreshInfo();
-  server?.refresh();
+  showServer(tabs.shown === "server");
 };
 liveLink.onFrame = (text) => {
   const message = JSON.parse(text);
@@ -140,14 +140,11 @@ async function showPages(isShown) {
   pages?.show(tabs.shown === "pages");
 }
 
-// Shows the view of the server, or stops showing it; it is loaded when it is shown first.
 async function showServer(isShown) {
   if (isShown && !server) {
     const loaded = await import("./views/serverview.js").catch(() => null);
-    if (!loaded) {
-      say(byId("server-problem"), AWAY);
-      return;
-    }
+    say(byId("server-problem"), loaded ? "" : AWAY);
+    if (!loaded) return;
     server ??= new loaded.ServerView(api, async (letIn) => (await loadNotice()).letIn(letIn));
   }
   server?.show(tabs.shown === "server");

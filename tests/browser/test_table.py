@@ -422,6 +422,21 @@ def test_a_folder_of_the_tree_is_selected_as_a_whole(blank_tab: Tab, server: Ser
     expect(box(tab, "one")).to_be_checked()
 
 
+def test_another_namespace_ends_the_selection_and_keeps_the_focus(
+    blank_tab: Tab, server: ServerProcess
+) -> None:
+    put(server, "one", 1)
+    put(server, "two", 1, ns="show")
+    tab = blank_tab.open(server).expect_connected()
+    box(tab, "one").click()
+    expect(bar(tab)).to_contain_text("1 key selected")
+    names = tab.page.get_by_role("navigation", name="Namespaces")
+    names.get_by_role("button", name="show 1").click()
+    tab.expect_listed("two")
+    expect(bar(tab)).to_be_hidden()
+    expect(names.get_by_role("button", name="show 1")).to_be_focused()
+
+
 def test_keys_that_may_not_be_deleted_are_named(
     new_tab: NewTab, start_server: StartServer, tmp_path: Path
 ) -> None:

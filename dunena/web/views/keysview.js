@@ -122,21 +122,17 @@ export class KeysView {
     const { view, key, ns, ...what } = parseHash(location.hash);
     if (view !== "keys" || location.hash === this.hash) return;
     if (key !== null && !history.state?.isKey) {
-      const { view, key, isNew } = parseHash(new URL(before).hash);
-      history.replaceState(
-        { isKey: true, isOverList: view === "keys" && key === null && !isNew }, "");
+      const from = parseHash(new URL(before).hash);
+      const isOverList = from.view === "keys" && from.key === null && !from.isNew;
+      history.replaceState({ isKey: true, isOverList }, "");
     }
-    if (!await this.#detail.mayLeave()) {
-      this.#note();
-      return;
-    }
+    if (!await this.#detail.mayLeave()) return this.#note();
     // Back from a key to its list shows the list as it is by now.
     const isBack = history.state?.isList && this.#detail.isOpen;
     const shown = hashOf(null, this.ns, { q: this.#q, isEverywhere: this.#isEverywhere });
     if (!isBack && hashOf(null, ns, what) !== shown) this.#list({ ns, ...what });
-    if (key !== null) this.#show(key, ns);
-    else if (this.#detail.isOpen) this.#detail.close();
-    else this.#note();
+    if (key !== null) return this.#show(key, ns);
+    return this.#detail.isOpen ? this.#detail.close() : this.#note();
   }
 
   // Shows a key's details beside the keys of its namespace.
@@ -209,7 +205,7 @@ export class KeysView {
     return this.#isTree ? "tree" : "list";
   }
 
-  // Returns the pattern for the typed text, which matches anywhere in a key unless it is a pattern.
+  // The typed text as a pattern, which matches anywhere in a key unless the text is a pattern.
   get pattern() {
     const text = this.#q;
     return !text || /[*?]/.test(text) ? text : `*${text}*`;
@@ -278,9 +274,9 @@ export class KeysView {
   }
 
   #drawModes() {
-    byId("keys-everywhere").setAttribute("aria-pressed", this.#isEverywhere);
-    byId("keys-as-list").setAttribute("aria-pressed", !this.#isTree);
-    byId("keys-as-tree").setAttribute("aria-pressed", this.#isTree);
+    const pressed = { everywhere: this.#isEverywhere, "as-list": !this.#isTree,
+      "as-tree": this.#isTree };
+    for (const name in pressed) byId(`keys-${name}`).setAttribute("aria-pressed", pressed[name]);
     this.#filter.placeholder = this.#isEverywhere
       ? "Search keys and values everywhere" : "Filter: score, player-*";
   }
