@@ -15,7 +15,7 @@ export function copyMenuButton(groups, place, onProblem) {
       onProblem(AWAY);
       return;
     }
-    menu ??= new loaded.CopyMenu(root, source, onProblem);
+    menu ??= new loaded.CopyMenu(source, onProblem);
     menu.open(shown, place());
   };
   const source = button("Copy as", () => (menu?.isOpen ? menu.close() : open()), {
@@ -26,6 +26,5 @@ export function copyMenuButton(groups, place, onProblem) {
       open();
     },
   });
-  const root = element("span", {}, source);
-  return root;
+  return element("span", {}, source); // the menu is put beside its button
 }
