@@ -211,15 +211,29 @@ class DetailView:
         self.tree = self.root.locator(".tree")
         self.editor = self.root.get_by_role("textbox", name="New value")
         self.conflict = self.root.get_by_role("alert").filter(has_text="while you were editing")
-        self.problem = self.root.locator(".problem[role=alert]")
+        self.problem = self.root.locator("> .problem[role=alert]")
+        self.verdict = self.root.locator(".verdict")
+        self.status = self.root.locator(".edit-bar [role=status]")
 
     def button(self, name: str) -> Locator:
         """One of its buttons."""
         return self.root.get_by_role("button", name=name, exact=True)
 
     def leaf(self, text: str) -> Locator:
-        """A value in the tree, as it is written in JSON."""
-        return self.tree.locator(".leaf").filter(has_text=re.compile(f"^{re.escape(text)}$"))
+        """A value in the tree, given as it is written in JSON."""
+        kind, shown = ".leaf", text
+        if text.startswith('"'):
+            kind, shown = ".leaf.string", json.loads(text)
+        return self.tree.locator(kind).filter(has_text=re.compile(f"^{re.escape(shown)}$"))
+
+    def row(self, *path: str | int) -> Locator:
+        """The line of a place in the tree, by the names and indexes on the way to it."""
+        row = self.tree.locator("> .tree-row")
+        for step in path:
+            name = self.page.locator(".name", has_text=re.compile(f"^{re.escape(str(step))}$"))
+            own = self.page.locator("> .line .name, > details > summary .name").and_(name)
+            row = row.locator("> details > .tree-inside > .tree-row").filter(has=own)
+        return row
 
     def expect_json(self, value: object) -> None:
         """Wait until it shows this value, indented by two spaces."""
@@ -227,15 +241,26 @@ class DetailView:
 
     def expect_text(self, text: str) -> None:
         """Wait until it shows this JSON text."""
-        self.button("Text").click()
-        shown = self.root.get_by_label("Value as text")
+        self.button("JSON").click()
+        shown = self.root.get_by_label("Value as JSON")
         expect(shown).to_have_text(text, use_inner_text=False)
 
     def set(self, text: str) -> None:
         """Edit the value: open the editor, type JSON, set it."""
-        self.button("Edit").click()
+        self.edit()
         self.editor.fill(text)
         self.button("Set").click()
+
+    def edit(self, write_as: str = "JSON") -> None:
+        """Open the editor, and choose "JSON" or "Text"."""
+        self.button("Edit").click()
+        self.write_as(write_as)
+
+    def write_as(self, name: str) -> None:
+        """Choose how the value is written in the editor."""
+        choice = self.root.get_by_role("radiogroup", name="Write as")
+        if not choice.get_by_role("radio", name=name).is_checked():
+            choice.get_by_text(name, exact=True).click()
 
 
 def put(server: ServerProcess, key: str, value: object, **more: object) -> None:

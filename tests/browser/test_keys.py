@@ -366,7 +366,7 @@ def test_two_tabs_see_each_others_edits_of_one_value(
 def test_a_syntax_error_is_marked_at_its_position(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "edited", {"x": 1})
     detail = tab.choose("edited")
-    detail.button("Edit").click()
+    detail.edit()
     expect(detail.editor).to_have_value('{\n  "x": 1\n}')
     detail.editor.fill('{\n  "x": 1,\n  "y" 2\n}')
     expect(detail.button("Set")).to_be_disabled()
@@ -403,10 +403,10 @@ FAULTS = {
 def test_each_syntax_error_is_described(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "faulty", 1)
     detail = tab.choose("faulty")
-    detail.button("Edit").click()
+    detail.edit()
     for text, fault in FAULTS.items():
         detail.editor.fill(text)
-        expect(detail.root.get_by_role("status")).to_contain_text(fault)
+        expect(detail.verdict).to_contain_text(fault)
         expect(detail.button("Set")).to_be_disabled()
 
 
@@ -415,7 +415,7 @@ def test_a_change_during_an_edit_is_shown_and_does_not_overwrite_the_text(
 ) -> None:
     put(shared_server, "contested", "old")
     detail = tab.choose("contested")
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.fill('"mine"')
     expect(detail.conflict).to_be_hidden()
     put(shared_server, "contested", "theirs")
@@ -434,7 +434,7 @@ def test_a_change_during_an_edit_is_shown_and_does_not_overwrite_the_text(
     expect(detail.conflict).to_be_hidden()
     expect(detail.editor).to_be_hidden()
 
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.fill('"kept"')
     remove(shared_server, "contested")
     expect(detail.conflict).to_contain_text("The key was removed")
@@ -447,7 +447,7 @@ def test_a_text_that_a_loaded_value_replaced_can_be_brought_back(
     put(shared_server, "loaded", "old")
     detail = tab.choose("loaded")
     load, bring_back = detail.button("Load the new value"), detail.button("Back to my text")
-    detail.button("Edit").click()
+    detail.edit()
     put(shared_server, "loaded", "theirs")
     load.click()
     expect(detail.editor).to_have_value('"theirs"')
@@ -476,7 +476,7 @@ def test_a_text_that_a_loaded_value_replaced_can_be_brought_back(
     detail.button("Set").click()
     detail.expect_json("mine")
     assert value_of(shared_server, "loaded") == "mine"
-    detail.button("Edit").click()
+    detail.edit()
     expect(bring_back).to_be_hidden()
 
 
@@ -485,10 +485,10 @@ def test_escape_closes_the_editor_only_without_unsaved_text(
 ) -> None:
     put(shared_server, "escaped", 1)
     detail = tab.choose("escaped")
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.press("Escape")
     expect(detail.editor).to_be_hidden()
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.fill("2")
     detail.editor.press("Escape")
     expect(detail.editor).to_have_value("2")
@@ -503,10 +503,11 @@ def test_a_deleted_value_can_be_restored(tab: Tab, shared_server: ServerProcess)
     detail.button("Delete").click()
     expect(detail.meta).to_have_text("No value")
     assert json.loads(stored_text(shared_server, "/get/deleted"))["value"] is None
-    detail.button("Put back").click()
+    expect(detail.status).to_have_text("Deleted “deleted”.")
+    detail.button("Undo").click()
     detail.expect_json({"kept": [1]})
     expect(detail.meta).to_contain_text("expires in")
-    expect(detail.button("Put back")).to_be_hidden()
+    expect(detail.button("Undo")).to_be_hidden()
 
 
 def test_an_expiry_can_be_set_kept_and_removed(tab: Tab, shared_server: ServerProcess) -> None:
@@ -565,7 +566,7 @@ def test_numbers_are_shown_and_stored_exactly(tab: Tab, shared_server: ServerPro
     put_text(shared_server, f'{{"key":"exact","value":{text}}}')
     detail = tab.choose("exact")
     expect(detail.leaf("9007199254740993")).to_be_visible()
-    detail.button("Edit").click()
+    detail.edit()
     detail.button("Set").click()
     expect(detail.editor).to_be_hidden()
     assert stored_text(shared_server, "/get/exact") == f'{{"key":"exact","value":{text}}}'
@@ -574,9 +575,9 @@ def test_numbers_are_shown_and_stored_exactly(tab: Tab, shared_server: ServerPro
 def test_a_long_value_is_truncated(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "long", "x" * 100_000)
     detail = tab.choose("long")
-    expect(detail.tree).to_contain_text("98,002 more characters")
-    detail.button("Text").click()
-    expect(detail.root.get_by_label("Value as text")).to_contain_text("50,002 more characters")
+    expect(detail.tree).to_contain_text("98,000 more characters")
+    detail.button("JSON").click()
+    expect(detail.root.get_by_label("Value as JSON")).to_contain_text("50,002 more characters")
 
 
 def test_markup_in_keys_and_values_is_shown_as_text(blank_tab: Tab, server: ServerProcess) -> None:
@@ -641,7 +642,7 @@ def test_overwriting_asks_again_when_the_value_changed_meanwhile(
 ) -> None:
     put(shared_server, "thrice", "first")
     detail = tab.choose("thrice")
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.fill('"mine"')
     put(shared_server, "thrice", "second")
     expect(detail.conflict).to_contain_text("The value changed while")
@@ -663,7 +664,7 @@ def test_a_set_over_an_unseen_change_is_a_conflict(
     put(shared_server, "late", "first")
     tab = blank_tab.open(shared_server).expect_connected()
     detail = tab.choose("late")
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.fill('"mine"')
     tab.change_unseen(shared_server, "late", "second")
     # The server refuses, and the page asks for what is there.
@@ -687,7 +688,7 @@ def test_a_click_in_the_moment_of_a_conflict_does_not_overwrite(
     """It was meant for a button that said "Set" when the user moved the hand."""
     put(shared_server, "sudden", "first")
     detail = tab.choose("sudden")
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.fill('"mine"')
     detail.button("Set").evaluate(
         """(button) => {
@@ -751,10 +752,10 @@ def test_what_a_value_will_change_to_is_kept(tab: Tab, shared_server: ServerProc
     expect(detail.leaf("2")).to_be_visible()
     assert then() == '{"on":false,"n":1.0}}}'
     detail.button("Delete").click()
-    detail.button("Put back").click()
+    detail.button("Undo").click()
     expect(detail.leaf("2")).to_be_visible()
     assert then() == '{"on":false,"n":1.0}}}'
-    detail.button("Edit").click()
+    detail.edit()
     choice = detail.root.locator(".editor").get_by_label("Changes")
     expect(choice.locator("option").first).to_contain_text("as now")
     detail.button("Cancel").click()
@@ -776,7 +777,7 @@ def test_what_a_value_will_change_to_is_shortened(tab: Tab, shared_server: Serve
     expect(detail.meta).to_contain_text(re.compile(" to 7$"))
     put(shared_server, "becomes-number", 2)
     expect(detail.meta).to_contain_text(re.compile("never expires$"))
-    detail.button("Edit").click()
+    detail.edit()
     expect(detail.root.locator(".editor").get_by_label("Expires")).to_have_value("0")
 
 
@@ -786,12 +787,12 @@ def test_selecting_another_key_asks_before_discarding_an_edit(
     put(shared_server, "edit-one", 1)
     put(shared_server, "edit-two", 2)
     detail = tab.choose("edit-one")
-    detail.button("Edit").click()
+    detail.edit()
     question = tab.page.get_by_role("dialog", name="is not saved")
 
     # What was only opened is no edit.
     detail = tab.choose("edit-two")
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.fill("22")
     for leave in (
         tab.row("edit-one").click,
@@ -858,6 +859,7 @@ def test_a_value_of_two_megabytes_can_be_edited(
         }"""
     )
     assert took < OPENS_MS_MAX
+    detail.write_as("JSON")
     compact = json.dumps(value, separators=(",", ":"))
     assert detail.editor.input_value() == compact
     expect(detail.editor).to_have_css("white-space-collapse", "preserve")
@@ -865,7 +867,7 @@ def test_a_value_of_two_megabytes_can_be_edited(
     # It is judged when nobody types any more, and no mark is drawn in it.
     detail.editor.press("x")
     expect(detail.button("Set")).to_be_disabled()
-    expect(detail.root.get_by_role("status")).to_contain_text('Line 1, column 1: "x')
+    expect(detail.verdict).to_contain_text('Line 1, column 1: "x')
     expect(detail.root.locator(".marks mark")).to_have_count(0)
     detail.editor.press("Backspace")
     detail.editor.press("Control+Enter")  # sooner than it was judged
@@ -878,7 +880,7 @@ def test_a_large_value_with_a_syntax_error_is_not_sent(
 ) -> None:
     put(shared_server, "large-faulty", "x" * 300_000)
     detail = tab.choose("large-faulty")
-    detail.button("Edit").click()
+    detail.edit()
     detail.editor.evaluate(
         """(area) => {
           area.value = area.value.slice(1);
@@ -887,14 +889,14 @@ def test_a_large_value_with_a_syntax_error_is_not_sent(
             new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
         }"""
     )
-    expect(detail.root.get_by_role("status")).to_contain_text("is no JSON")
+    expect(detail.verdict).to_contain_text("is no JSON")
     expect(detail.editor).to_be_visible()
     assert value_of(shared_server, "large-faulty") == "x" * 300_000
     # A short text is indented and wrapped as ever.
     detail.button("Cancel").click()
     put(shared_server, "large-faulty", {"x": 1})
     detail.expect_json({"x": 1})
-    detail.button("Edit").click()
+    detail.edit()
     expect(detail.editor).to_have_value('{\n  "x": 1\n}')
     expect(detail.editor).to_have_css("text-wrap-mode", "wrap")
 
@@ -904,7 +906,7 @@ def test_the_editor_opens_scrolled_to_the_top(tab: Tab, shared_server: ServerPro
     detail = tab.choose("tall")
     place = "(area) => [area.scrollTop, area.selectionStart, area.selectionEnd]"
     for last in ("more", "other"):
-        detail.button("Edit").click()
+        detail.edit()
         expect(detail.editor).to_be_focused()
         assert detail.editor.evaluate("(area) => area.scrollHeight > area.clientHeight")
         assert detail.editor.evaluate(place) == [0, 0, 0]

@@ -21,6 +21,7 @@ WEB = Path(dunena.__file__).parent / "web"
 PAGE = ["index.html", "style.css", "views.css", "favicon.svg"]
 MODULES = re.compile(r'(?:from|src=)\s*"((?:\.{1,2}|test)/[\w./]+\.js)"')
 LATER = re.compile(r'import\("(\.{1,2}/[\w./]+\.js)"\)')
+LATER_STYLES = re.compile(r'url\("test/([\w./]+\.css)"\)')
 
 # Newer than the browser inside OBS (Chromium 103).
 TOO_NEW = {
@@ -103,7 +104,9 @@ def test_the_page_requests_each_module_once(new_tab: NewTab, shared_server: Serv
 
 
 def test_the_served_page_files_are_those_of_the_source() -> None:
-    assert set(load_pages()) == {address_of(name) for name in page_files()}
+    files = page_files()
+    styles = [name for text in files.values() for name in LATER_STYLES.findall(text)]
+    assert set(load_pages()) == {address_of(name) for name in [*files, *styles]}
 
 
 def test_the_page_files_are_smaller_than_200_kilobytes() -> None:

@@ -14,6 +14,7 @@ export class JsonEditor {
   verdict = element("p", { class: "verdict", role: "status" });
   fault = null;
   onJudged = () => {};
+  findFault = faultOf;
   #timer = 0;
   #marks = element("pre", { class: "marks", "aria-hidden": "true" });
   #jump = element("button", { type: "button", class: "link problem" });
@@ -51,7 +52,7 @@ export class JsonEditor {
   // Checks the text, marks a mistake and returns whether it is JSON.
   judge() {
     clearTimeout(this.#timer);
-    this.fault = faultOf(this.text);
+    this.fault = this.findFault(this.text);
     this.field.setAttribute("aria-invalid", Boolean(this.fault));
     // An empty field is no mistake yet.
     const isMarked = this.fault && this.text.length < LARGE_CHARS && this.text.trim();

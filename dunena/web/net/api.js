@@ -14,6 +14,8 @@ export class Unauthorized extends Error {
 
 // The value is no longer the one that was to be changed.
 export class Conflict extends Error {
+  code = "conflict";
+
   constructor() {
     super("The value changed meanwhile, so nothing was done. Look at it again.");
   }

@@ -21,8 +21,18 @@ export class EntrySource {
 
   // The ms until the value expires; 0 if it does not.
   get remaining() {
-    const at = this.entry?.expiresAt;
-    return at ? Math.max(1, Math.round(at - this.#api.now)) : 0;
+    return this.kept?.ttl ?? 0;
+  }
+
+  // The entry as it can be brought back: { text, revision, ttl, then }; null for no value.
+  get kept() {
+    return this.keptOf(this.entry);
+  }
+
+  keptOf(entry) {
+    if (!entry) return null;
+    const ttl = entry.expiresAt ? Math.max(1, Math.round(entry.expiresAt - this.#api.now)) : 0;
+    return { text: entry.text, revision: entry.revision, ttl, then: entry.then };
   }
 
   begin(key, ns) {
@@ -61,6 +71,14 @@ export class EntrySource {
       this.#asksAgain = false;
       setTimeout(() => this.refresh(), CHANGED_MS);
     }
+  }
+
+  // Requests the entry once; resolves to it.
+  async reload() {
+    const { key, ns } = this;
+    const entry = await this.#api.entry(key, ns);
+    if (this.key === key && this.ns === ns) this.receive(entry);
+    return entry;
   }
 
   receive(entry) {

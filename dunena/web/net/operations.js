@@ -1,7 +1,7 @@
 // What the page changes, and the history of a key. The requests go over a connection of their own,
 // which is opened for the first one: in the object store protocol keys may have any characters.
 
-import { compact, members } from "../lib/json.js";
+import { compact, member, members } from "../lib/json.js";
 import { AWAY, Conflict } from "./api.js";
 
 const ENTRY_LEVEL = 4; // of an object in the list in the result of an answer
@@ -30,24 +30,38 @@ export class Operations {
 
   // Each change is made only if the key is at `revision`, 0 for no value; otherwise it throws
   // Conflict. `expiry` is { ttl, then }: ms, 0 for none, and the JSON text that the ttl ends with.
+  // It resolves to { rev, value }: the new revision, and the JSON text of the value if it came.
 
   // Stores a value: JSON text, which is sent unchanged.
   async set(key, ns, revision, value, expiry) {
-    await this.#change("set", key, ns, revision, { ...fieldsOf(expiry), value: compact(value) });
+    return this.#change("set", key, ns, revision, { ...fieldsOf(expiry), value: compact(value) });
   }
 
   async remove(key, ns, revision) {
-    await this.#change("delete", key, ns, revision, {});
+    return this.#change("delete", key, ns, revision, {});
   }
 
   // Changes the expiry alone.
   async touch(key, ns, revision, expiry) {
-    await this.#change("touch", key, ns, revision, fieldsOf(expiry));
+    return this.#change("touch", key, ns, revision, fieldsOf(expiry));
   }
 
   // Brings back the value that the key had at the revision `toRev`.
   async revert(key, ns, revision, toRev) {
-    await this.#change("revert", key, ns, revision, { toRev });
+    return this.#change("revert", key, ns, revision, { toRev });
+  }
+
+  // Applies a JSON Patch, JSON text. `revision` null: to whatever stands there. `wantsValue`: the
+  // answer has the value.
+  async patch(key, ns, revision, patch, wantsValue) {
+    const more = wantsValue ? { return: true } : {};
+    return this.#change("patch", key, ns, revision, { patch, ...more });
+  }
+
+  // Adds to the number at a JSON Pointer, which is the value of the answer.
+  async incr(key, ns, revision, pointer, by) {
+    return this.#change("incr", key, ns, revision,
+      pointer ? { path: JSON.stringify(pointer), by } : { by });
   }
 
   // Returns the earlier values, newest first: [{ rev, timestamp, text }] with their exact JSON.
@@ -69,8 +83,11 @@ export class Operations {
     this.#waiting.clear();
   }
 
-  #change(action, key, ns, revision, fields) {
-    return this.#ask(action, key, ns, { ifRev: revision, ...fields }, true);
+  async #change(action, key, ns, revision, fields) {
+    const condition = revision === null ? {} : { ifRev: revision };
+    const answer = await this.#ask(action, key, ns, { ...condition, ...fields }, true);
+    const result = member(answer, "result");
+    return { rev: Number(member(result, "rev")), value: member(result, "value") };
   }
 
   // Sends a message whose further `fields` are JSON; resolves to the text of its answer.
@@ -106,7 +123,8 @@ export class Operations {
     this.#waiting.delete(id);
     if (waiting.isTraced) this.#trace("in", text);
     if (error === undefined) waiting.resolve(text);
-    else waiting.reject(code === "conflict" ? new Conflict() : new Error(error));
+    else if (code === "conflict") waiting.reject(new Conflict());
+    else waiting.reject(Object.assign(new Error(error), { code }));
   }
 }
 

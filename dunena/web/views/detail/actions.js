@@ -1,4 +1,4 @@
-// The actions for a key: edit it, change the expiry of its value, delete it and restore it.
+// The actions for a key: edit it, change the expiry of its value, delete it.
 
 import { button, element } from "../../lib/dom.js";
 import { message } from "../../net/operations.js";
@@ -6,23 +6,24 @@ import { copyMenuButton } from "../copybutton.js";
 
 export class Actions {
   onEdit = () => {};
+  onDelete = () => {}; // the key is about to be deleted
   root;
   expiry; // a form that replaces the buttons
   #operations;
   #source;
+  #changes;
   #life;
-  #removed = null;
   #edit = button("Edit", () => this.onEdit(), { class: "small primary" });
   #expire = button("Expiry", () => this.#openExpiry());
   #remove = button("Delete", () => this.#delete(), { class: "small danger" });
-  #restore = button("Put back", () => this.#putBack());
 
-  constructor(operations, source, life, place) {
+  constructor(operations, source, changes, life, place) {
     this.#operations = operations;
     this.#source = source;
+    this.#changes = changes;
     this.#life = life;
     this.root = element("div", { class: "actions" },
-      this.#edit, this.#expire, this.#restore, this.#remove,
+      this.#edit, this.#expire, this.#remove,
       copyMenuButton(() => this.#copied(), place, (text) => source.onProblem(text)));
     this.expiry = element("form", { class: "inline-form" }, life.root,
       element("button", { class: "small primary" }, "Apply"),
@@ -34,7 +35,6 @@ export class Actions {
   }
 
   begin() {
-    this.#removed = null;
     this.root.hidden = this.#source.key === null;
     this.expiry.hidden = true;
   }
@@ -43,7 +43,6 @@ export class Actions {
     const { entry } = this.#source;
     this.#life.name(entry?.then !== undefined);
     this.#remove.disabled = this.#expire.disabled = !entry;
-    this.#restore.hidden = Boolean(entry) || this.#removed === null;
   }
 
   // Hides the actions while the value is edited.
@@ -86,27 +85,27 @@ export class Actions {
     const { entry, remaining } = this.#source;
     if (!entry) return;
     const expiry = { ttl: this.#life.ttl(remaining), then: entry.then };
-    if (await this.#change("touch", entry.revision, expiry)) this.closeExpiry();
+    const isDone = await this.#change({ text: entry.text }, undefined,
+      (key, ns) => this.#operations.touch(key, ns, entry.revision, expiry));
+    if (isDone) this.closeExpiry();
   }
 
   // Deletes the value that is shown, and no other one.
   async #delete() {
-    const { entry, remaining } = this.#source;
-    if (!await this.#change("remove", entry.revision)) return;
-    this.#removed = { text: entry.text, expiry: { ttl: remaining, then: entry.then } };
-    this.#edit.focus();
+    const { entry, key } = this.#source;
+    this.onDelete();
+    const isDone = await this.#change(null, `Deleted “${key}”.`,
+      (key, ns) => this.#operations.remove(key, ns, entry.revision));
+    if (isDone) this.#edit.focus();
   }
 
-  async #putBack() {
-    const { text, expiry } = this.#removed;
-    if (await this.#change("set", 0, text, expiry)) this.#removed = null;
-    this.#edit.focus();
-  }
-
-  async #change(name, revision, ...more) {
-    const { key, ns } = this.#source;
-    const isDone = await this.#source.attempt(
-      () => this.#operations[name](key, ns, revision, ...more));
+  // Makes a change; `after` is the entry after it, null for none.
+  async #change(after, words, act) {
+    const { key, ns, kept } = this.#source;
+    const isDone = await this.#source.attempt(async () => {
+      await act(key, ns);
+      this.#changes.add({ key, ns, before: kept, after, words });
+    });
     this.#source.refresh();
     return isDone;
   }

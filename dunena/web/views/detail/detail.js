@@ -4,13 +4,14 @@
 import { byId, element, say } from "../../lib/dom.js";
 import { ask } from "../../lib/question.js";
 import { EntrySource } from "../../net/entrysource.js";
+import { AWAY } from "../../net/api.js";
 import { Actions } from "./actions.js";
+import { Changes } from "./changes.js";
 import { ConflictNotice } from "./conflict.js";
 import { EarlierValues } from "./earlier.js";
 import { Editor } from "./editor.js";
 import { Head } from "./head.js";
 import { Lifetime } from "./lifetime.js";
-import { Tree } from "./tree.js";
 import { ValueView } from "./value.js";
 
 const COUNTDOWN_MS = 500;
@@ -20,8 +21,11 @@ export class Detail {
   onCreated = () => {}; // (key, ns)
   #panel = byId("detail");
   #problem = element("p", { class: "problem", role: "alert", hidden: "" });
-  #value = new ValueView(new Tree());
+  #value = new ValueView();
+  #changes = new Changes();
+  #editing = null; // what edits the value in its tree, once it is loaded
   #api;
+  #operations;
   #source;
   #head;
   #editor;
@@ -30,12 +34,14 @@ export class Detail {
 
   constructor(api, operations) {
     this.#api = api;
+    this.#operations = operations;
     this.#source = new EntrySource(api);
     this.#head = new Head(this.#source);
     this.#editor = new Editor(api, operations, this.#source, new Lifetime(),
-      new ConflictNotice());
-    this.#actions = new Actions(operations, this.#source, new Lifetime(), () => api.place());
-    this.#earlier = new EarlierValues(operations, this.#source);
+      new ConflictNotice(), this.#changes);
+    this.#actions = new Actions(operations, this.#source, this.#changes, new Lifetime(),
+      () => api.place());
+    this.#earlier = new EarlierValues(operations, this.#source, this.#changes);
     this.#connect();
     this.#panel.append(
       this.#head.root, this.#editor.names, this.#head.meta, this.#value.root,
@@ -67,7 +73,9 @@ export class Detail {
 
   // Resolves to false if the user wants to keep an unsaved edit.
   async mayLeave() {
-    if (!this.isOpen || !this.#editor.isEdited) return true;
+    if (!this.isOpen) return true;
+    const isSaved = await this.#editing?.finish() ?? true;
+    if (isSaved && !this.#editor.isEdited) return true;
     const name = this.key === null ? "The new key" : `What you wrote for ${this.key}`;
     return ask(`${name} is not saved.`, "Discard", "Keep editing");
   }
@@ -88,6 +96,7 @@ export class Detail {
 
   close() {
     if (!this.isOpen) return;
+    this.#editing?.giveUp();
     this.#source.end();
     this.#panel.hidden = true;
     document.body.classList.remove("with-detail");
@@ -113,10 +122,8 @@ export class Detail {
     this.#source.onEntry = (change) => this.#draw(change);
     this.#source.onProblem = (text) => say(this.#problem, text);
     this.#head.onClose = async () => await this.mayLeave() && this.close();
-    this.#actions.onEdit = () => {
-      this.#actions.hide();
-      this.#editor.open();
-    };
+    this.#actions.onEdit = () => this.#edit();
+    this.#actions.onDelete = () => this.#editing?.giveUp();
     this.#editor.onCancel = () => this.#cancel();
     this.#editor.onClose = () => this.#actions.show();
     this.#editor.onCreated = (key, ns) => this.onCreated(key, ns);
@@ -125,16 +132,39 @@ export class Detail {
     });
   }
 
+  // Opens the editor, after what is typed in the tree is saved.
+  async #edit() {
+    if (this.#editing?.isEdited) {
+      if (!await this.#editing.finish()) return;
+      if (!await this.#source.attempt(() => this.#source.reload())) return;
+    }
+    this.#actions.hide();
+    this.#editor.open();
+  }
+
   #begin(key, ns) {
     this.#source.begin(key, ns);
     this.#panel.hidden = false;
     document.body.classList.add("with-detail");
     this.#head.begin();
     this.#value.begin(key === null);
+    if (key !== null) this.#loadEditing();
     this.#actions.begin();
     this.#earlier.begin();
     say(this.#problem, "");
     this.#editor.begin();
+  }
+
+  // Loads what draws and edits the tree of a value, once.
+  async #loadEditing() {
+    if (this.#editing) return;
+    const loaded = await import("./editing.js").catch(() => null);
+    if (!loaded) this.#source.onProblem(AWAY);
+    if (!loaded || this.#editing) return;
+    const where = { api: this.#api, operations: this.#operations, source: this.#source };
+    this.#editing = new loaded.Editing(where, this.#changes);
+    this.#editing.onHistory = () => this.#earlier.open();
+    this.#value.useTree(this.#editing);
   }
 
   #draw({ isFirst, isOther }) {

@@ -22,18 +22,26 @@ export class EarlierValues {
   root;
   #operations;
   #source;
+  #changes;
   #items = new Map(); // revision -> Item
   #ask = () => {};
   #compare = () => {};
   #note = element("p", { class: "quiet", role: "status" });
   #list = element("div", { class: "rows", hidden: "" });
 
-  constructor(operations, source) {
+  constructor(operations, source, changes) {
     this.#operations = operations;
     this.#source = source;
+    this.#changes = changes;
     this.root = element("details", { class: "earlier" },
       element("summary", {}, "Earlier values"), this.#note, this.#list);
     this.root.addEventListener("toggle", () => this.update());
+  }
+
+  open() {
+    this.root.open = true;
+    this.root.scrollIntoView({ block: "nearest" });
+    this.root.firstChild.focus();
   }
 
   begin() {
@@ -84,7 +92,7 @@ export class EarlierValues {
     }
     for (const value of values.reverse()) {
       if (this.#items.has(value.rev)) continue;
-      const item = new Item(value, this.#source, this.#operations);
+      const item = new Item(value, this.#source, this.#operations, this.#changes);
       this.#items.set(value.rev, item);
       this.#list.prepend(item.root);
     }
@@ -99,10 +107,10 @@ class Item {
   #back;
   #lines;
 
-  constructor(value, source, operations) {
+  constructor(value, source, operations, changes) {
     this.#value = value;
     const time = moment(new Date(value.timestamp));
-    this.#back = button("Put back", () => this.#putBack(source, operations),
+    this.#back = button("Put back", () => this.#putBack(source, operations, changes),
       { class: "small push", "aria-label": `Put back the value of ${time}` });
     this.#lines = element("pre", { class: "diff", tabindex: "0", "aria-label": `Changes since ${time}` });
     this.root = element("details", { class: "row" },
@@ -139,10 +147,12 @@ class Item {
     this.#lines.replaceChildren(...isSame ? [] : drawn(runs));
   }
 
-  async #putBack(source, operations) {
-    const { key, ns } = source;
-    await source.attempt(
-      () => operations.revert(key, ns, this.#compared?.revision ?? 0, this.#value.rev));
+  async #putBack(source, operations, changes) {
+    const { key, ns, kept } = source;
+    await source.attempt(async () => {
+      await operations.revert(key, ns, this.#compared?.revision ?? 0, this.#value.rev);
+      changes.add({ key, ns, before: kept, after: this.#value });
+    });
     source.refresh();
   }
 }

@@ -2,11 +2,10 @@
 // overwrite.
 
 import { byId, button, element, onCtrlEnter, setText } from "../../lib/dom.js";
-import { indent } from "../../lib/json.js";
-import { JsonEditor, LARGE_CHARS } from "../../lib/jsoneditor.js";
 import { Conflict } from "../../net/api.js";
 import { fieldsOf, message } from "../../net/operations.js";
 import { copyMenuButton } from "../copybutton.js";
+import { Written } from "./written.js";
 
 const TRIES_MAX = 5; // for a key that others keep setting to the same value
 
@@ -21,33 +20,37 @@ export class Editor {
   #source;
   #life;
   #conflict;
+  #changes;
   #base = null; // the value's text when the editor was opened; null while it is closed
-  #began = ""; // the editor's text at that time
+  #began = ""; // what the editor had for it at that time
   #taken = null; // the entry that a new key would overwrite
   #visit = null; // identifies the present key, to ignore answers for a former one
   #isSetting = false;
-  #replaced = []; // the user's texts that a loaded value replaced, the next one to bring back last
+  #replaced = []; // what the user wrote before a value was loaded, the next to bring back last
   #undo = element("div", { class: "notice", role: "status" },
     element("p", {}, "The new value is loaded. Your text is kept until you set a value or cancel."),
     button("Back to my text", () => this.#bringBack()));
-  #json = new JsonEditor("New value", { rows: 10, placeholder: 'Any JSON: "text", 12, {"x": 1}' });
+  #written = new Written();
   #submit = button("Set", () => this.#set(), { class: "small primary" });
 
-  constructor(api, operations, source, life, conflict) {
+  constructor(api, operations, source, life, conflict, changes) {
     this.#api = api;
     this.#operations = operations;
     this.#source = source;
     this.#life = life;
     this.#conflict = conflict;
+    this.#changes = changes;
     conflict.onLoad = () => this.#loadNew();
     conflict.onRead = () => this.compare();
     this.#buildNames();
-    this.root = element("div", { class: "editor" }, this.#json.root, conflict.root,
+    this.root = element("div", { class: "editor" }, this.#written.root, conflict.root,
       this.#undo, element("div", { class: "actions" }, life.root, this.#submit,
         button("Cancel", () => this.onCancel()),
         copyMenuButton(() => this.#copied(), () => api.place(), (text) => source.onProblem(text)),
-        this.#json.verdict));
-    this.#json.onJudged = () => this.#judge();
+        this.#written.verdict));
+    this.#written.onJudged = () => {
+      this.#submit.disabled = Boolean(this.#written.fault);
+    };
     for (const part of [this.root, this.names]) onCtrlEnter(part, () => this.#set());
   }
 
@@ -74,8 +77,8 @@ export class Editor {
     this.#keep([]);
     this.#load();
     this.root.hidden = false;
-    this.#json.field.focus({ preventScroll: true });
-    this.#json.toTop();
+    this.#written.field.focus({ preventScroll: true });
+    this.#written.toTop();
     this.root.scrollIntoView({ block: "nearest" });
   }
 
@@ -106,7 +109,7 @@ export class Editor {
   }
 
   get #isTyped() {
-    return this.#json.text !== this.#began;
+    return this.#written.value !== this.#began;
   }
 
   // The key and namespace that a save sets.
@@ -130,55 +133,51 @@ export class Editor {
     });
   }
 
-  #load() {
+  #load(keepsJson = false) {
     const { entry, remaining } = this.#source;
     this.#base = entry?.text ?? "";
-    this.#json.text = this.#base.length < LARGE_CHARS ? indent(this.#base) : this.#base;
-    this.#began = this.#json.text;
+    this.#written.load(this.#base, keepsJson);
+    this.#began = this.#written.value;
     this.#life.offer(remaining);
     this.compare();
   }
 
   // Shows the present value in place of what was typed, which can be brought back.
   #loadNew() {
-    if (this.#isTyped) this.#keep([...this.#replaced, this.#json.text]);
-    this.#load();
-    this.#json.field.focus({ preventScroll: true });
+    if (this.#isTyped) this.#keep([...this.#replaced, this.#written.state]);
+    this.#load(true);
+    this.#written.field.focus({ preventScroll: true });
   }
 
   // Brings back the user's text. A save then replaces the value that was loaded.
   #bringBack() {
-    const texts = this.#isTyped ? [this.#json.text, ...this.#replaced] : [...this.#replaced];
-    this.#json.text = texts.pop();
-    this.#keep(texts);
-    this.#json.field.focus({ preventScroll: true });
+    const states = this.#isTyped ? [this.#written.state, ...this.#replaced] : [...this.#replaced];
+    this.#written.restore(states.pop());
+    this.#keep(states);
+    this.#written.field.focus({ preventScroll: true });
   }
 
-  #keep(texts) {
-    this.#replaced = texts;
-    this.#undo.hidden = !texts.length;
-  }
-
-  #judge() {
-    this.#submit.disabled = Boolean(this.#json.fault);
-    this.#json.sayVerdict("");
+  #keep(states) {
+    this.#replaced = states;
+    this.#undo.hidden = !states.length;
   }
 
   // Returns what can be copied: setting what was written, as a save does.
   #copied() {
     const { key, ns } = this.#target;
-    if (!this.#json.judge()) return [];
+    if (!this.#written.judge()) return [];
     if (!key) {
       byId("new-key").focus();
       return [];
     }
     const ttl = this.#life.ttl(this.#source.remaining);
-    const fields = { value: this.#json.text, ...ttl && fieldsOf({ ttl, then: this.#source.entry?.then }) };
+    const more = ttl && fieldsOf({ ttl, then: this.#source.entry?.then });
+    const fields = { value: this.#written.value, ...more };
     return [{ title: "Set what is written", text: message("set", key, ns, fields) }];
   }
 
   async #set() {
-    if (!this.#json.judge() || this.#isSetting) return;
+    if (!this.#written.judge() || this.#isSetting) return;
     if (this.#submit.getAttribute("aria-disabled") === "true") return;
     const visit = this.#visit;
     const isNew = this.#isNew;
@@ -202,12 +201,14 @@ export class Editor {
   // Replaces the seen value by the edited one. Resolves to false if the key has another value now,
   // which is then shown.
   async #replace(key, ns, visit) {
-    const text = this.#json.text;
+    const text = this.#written.value;
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       try {
         const { entry, remaining } = this.#source;
+        const before = this.#source.keptOf(this.#isNew ? this.#taken : entry);
         await this.#operations.set(key, ns, this.#conflict.revision, text,
           { ttl: this.#life.ttl(remaining), then: entry?.then });
+        this.#changes.add({ key, ns, before, after: { text } });
         return true;
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
