@@ -105,9 +105,7 @@ def test_the_page_requests_each_module_once(new_tab: NewTab, shared_server: Serv
 
 
 def test_the_served_page_files_are_those_of_the_source() -> None:
-    files = page_files()
-    styles = [name for text in files.values() for name in LATER_STYLES.findall(text)]
-    assert set(load_pages()) == {address_of(name) for name in [*files, *styles]}
+    assert set(load_pages()) == {address_of(name) for name in page_files()}
 
 
 def test_the_page_files_are_smaller_than_200_kilobytes() -> None:
