@@ -1,6 +1,7 @@
 """From the double click to a score on the screen, as a person does it who cannot program.
 
-DUNENA_FIRST_MINUTE names a folder that is given a picture of each step and a film of each window.
+DUNENA_FIRST_MINUTE names a folder that is given a picture of each step, and a recording of each
+window (`playwright show-trace`).
 """
 
 import os
@@ -39,6 +40,8 @@ class Person:
         self._chromium = chromium
         folder = os.environ.get("DUNENA_FIRST_MINUTE")
         self._folder = Path(folder, name) if folder else None
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._began = time.monotonic()
         self._contexts: list[Any] = []
         self.clicks = 0
@@ -50,9 +53,9 @@ class Person:
 
     def open(self, **options: Any) -> Page:
         """A browser of its own: another machine, or a source of OBS."""
-        if self._folder is not None:
-            options |= {"record_video_dir": self._folder, "record_video_size": options["viewport"]}
         self._contexts.append(self._chromium.new_context(locale="en-GB", **options))
+        if self._folder is not None:
+            self._contexts[-1].tracing.start(screenshots=True, snapshots=True)
         page: Page = self._contexts[-1].new_page()
         page.set_default_timeout(EXPECT_MS)
         return page
@@ -72,7 +75,9 @@ class Person:
             page.screenshot(path=self._folder / f"{name}, {scheme}.png", **options)
 
     def close(self) -> None:
-        for context in self._contexts:
+        for number, context in enumerate(self._contexts, 1):
+            if self._folder is not None:
+                context.tracing.stop(path=self._folder / f"window {number}.zip")
             context.close()
         if self._folder is not None:
             text = "".join(f"{step}\n" for step in self.steps)
@@ -133,7 +138,8 @@ def test_a_score_is_on_the_screen_within_two_minutes(
         person.click(panel.get_by_role("button", name="Home plus 1"))
         overlay.wait_for_function("document.querySelector('#home .rolls').dataset.text === '1'")
         person.see(overlay, "the overlay during the change", omit_background=True)
-        overlay.wait_for_function("!document.getAnimations().length")
+        moving = "document.querySelector('#home').getAnimations({ subtree: true })"
+        overlay.wait_for_function(f"{moving}.every((one) => one.playState !== 'running')")
         person.see(overlay, "the overlay after", omit_background=True)
         person.see(panel, "the panel")
         background = "getComputedStyle(document.documentElement).backgroundColor"
