@@ -247,14 +247,17 @@ class Handlers:
         let_in = http_api.body_object(request.body).get("letIn")
         return self._overview.decide_on_disk_pages(request, let_in)
 
-    def from_folder(self, request: Request, _now: int) -> Response:
+    def from_folder(self, request: Request, now: int) -> Response:
         """Answer with a file of the user's folder of pages, which a worker thread reads."""
-        www = self._user_pages.www
+        pages = self._user_pages
         request_path = parse_request_path(request.path.removeprefix("/www/"))
         if request_path is None:
-            return www.missing(request)
+            return pages.www.missing(request)
+        pages.note_load(request, now)
         headers = self._admission.framing_headers()
-        return Response(200, headers=headers, later=partial(www.prepare, request, request_path))
+        return Response(
+            200, headers=headers, later=partial(pages.serve, request, request_path, now)
+        )
 
     def list_templates(self, request: Request, _now: int) -> Response:
         """Answer with what pages can be made from."""

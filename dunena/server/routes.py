@@ -83,6 +83,7 @@ class Routes:
         backups: Backups,
     ) -> None:
         self._admission = admission
+        self._user_pages = user_pages
         self._stats = views.of(EVERYTHING).stats
         handlers = Handlers(
             views,
@@ -237,6 +238,8 @@ class Routes:
             return self._admission.preflight(request, route.allowed)
         handler = self._handler_of(route, request)
         if isinstance(handler, Response):
+            if route is None:
+                self._user_pages.note_missing(request, now)
             return handler
         has_fields = route is None or not route.is_original
         try:

@@ -61,7 +61,7 @@ def test_the_list_tells_who_has_a_page_open_and_what_went_wrong(
     (pages / "show" / "panel.html").write_text(NO_ERROR, encoding="utf-8")
     expect(panel.locator(".page-errors")).to_be_hidden()
     page.close()
-    expect(panel).to_contain_text("Nobody has it open.")
+    expect(panel).to_contain_text("Not connected. Last loaded at")
     tab.forgive("missing is not defined")
 
 
@@ -102,3 +102,33 @@ def test_a_server_without_pages_offers_templates(
     tab.button("New page").click()
     expect(tab.button("Make scoreboard")).to_be_visible()
     expect(tab.page.get_by_role("tab", name="Keys")).to_have_attribute("aria-selected", "true")
+
+
+def test_what_keeps_a_page_from_running_is_told(
+    blank_tab: Tab, server: ServerProcess, pages: Path
+) -> None:
+    """A mistake that ends the script before it begins, a missing file, and one in a callback."""
+    overlay = pages / "show" / "overlay.html"
+    head = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
+    overlay.write_text(
+        f'{head}<script type="module" src="/dunena.jss"></script><script>const a = ;</script>',
+        encoding="utf-8",
+    )
+    (pages / "show" / "panel.html").write_text(
+        f"""{head}<b data-bind="score |">0</b><script type="module">
+          import {{ connect }} from "/dunena.js";
+          connect().watch("score", (score) => score.missing.more);
+        </script>""",
+        encoding="utf-8",
+    )
+    tab = blank_tab.open(server).expect_connected().go("Pages")
+    cards = tab.page.locator("#view-pages .card")
+    for index in (0, 1):
+        cards.nth(index).get_by_role("link", name="Open").click()
+    expect(cards.nth(0)).to_contain_text("if it is still open there, its script has not come to")
+    expect(cards.nth(0).locator(".page-errors")).to_contain_text("There is no dunena.jss")
+    errors = cards.nth(1).locator(".page-errors li")
+    expect(errors.filter(has_text="Cannot read properties of undefined")).to_have_count(1)
+    expect(errors.filter(has_text="score |")).to_have_count(1)
+    for text in ("404", "Unexpected token", "Failed to load", "score", "missing"):
+        tab.forgive(text)

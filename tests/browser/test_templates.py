@@ -368,3 +368,34 @@ def test_a_panel_says_what_the_server_refuses(
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#status")).to_contain_text("Refused: Value exceeds max size")
     page.close()
+
+
+def test_a_panel_that_is_signed_out_keeps_what_was_pressed_and_says_where_to_sign_in(
+    start_server: StartServer, tmp_path: Path, browser: "Browser"
+) -> None:
+    write_template("scoreboard", tmp_path / "pages")
+    tokens = tmp_path / "tokens.toml"
+    names = ("old", "new")
+    old, new = (
+        f'[{name}]\ntoken = "{name}-token-123456"\nrights = ["read", "write"]\n' for name in names
+    )
+    tokens.write_text(old, encoding="utf-8")
+    server = start_server("--www", str(tmp_path / "pages"), "--tokens", str(tokens))
+    context = browser.new_context()
+    panel = context.new_page()
+    panel.goto(f"{server.url}/www/scoreboard/panel.html")
+    panel.get_by_label("Token").fill("old-token-123456")
+    panel.get_by_role("button", name="Continue").click()
+    status = panel.locator("#status")
+    expect(status).to_have_text("Saved")
+    tokens.write_text(new, encoding="utf-8")
+    expect(status).to_have_text("Signed out. Sign in")
+    panel.get_by_role("button", name="Home plus 1").click()
+    expect(status).to_have_text("Signed out. 1 to send. Sign in")
+    with context.expect_page() as opened:
+        status.get_by_role("link", name="Sign in").click()
+    opened.value.get_by_label("Token").fill("new-token-123456")
+    opened.value.get_by_role("button", name="Continue").click()
+    expect(opened.value.locator("#home .number")).to_have_text("1")
+    expect(status).to_have_text("Saved")
+    context.close()

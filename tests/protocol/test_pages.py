@@ -45,6 +45,7 @@ def test_each_page_has_its_title_and_the_time_of_its_file(
     assert overlay["title"] == "Score & clock"
     assert overlay["savedAt"] == int((pages / "show" / "overlay.html").stat().st_mtime * 1000)
     assert (overlay["opened"], overlay["openedBy"], overlay["errors"]) == (0, [], [])
+    assert overlay["lastLoad"] is None
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,29 @@ def test_only_who_may_administer_the_server_is_told_of_visitors(
     report = {"page": "www/a.html", "text": "error"}
     assert http(server, "POST", "/page-errors", report, headers=headers).status == 204
     assert http(server, "POST", "/page-errors", report).status == 401
+
+
+BROWSER = {"Accept": "text/html,*/*;q=0.8", "User-Agent": "OBS/31"}
+
+
+def test_who_loaded_a_page_last_is_told(server: ServerProcess) -> None:
+    http(server, "GET", "/www/show/overlay.html", headers=BROWSER | {"Sec-Fetch-Dest": "iframe"})
+    http(server, "GET", "/www/show/overlay.html")
+    assert described(server)["show/overlay.html"]["lastLoad"] is None
+    http(server, "GET", "/www/show/overlay.html", headers=BROWSER)
+    load = described(server)["show/overlay.html"]["lastLoad"]
+    assert (load["address"], load["program"]) == ("127.0.0.1", "OBS/31")
+
+
+@pytest.mark.parametrize("missing", ["/www/show/team.png", "/dunena.jss"])
+def test_a_file_that_a_page_asks_for_and_is_not_there_is_an_error_of_the_page(
+    server: ServerProcess, missing: str
+) -> None:
+    headers = {"Referer": f"{server.url}/www/show/overlay.html?x=1"}
+    assert http(server, "GET", missing, headers=headers).status == 404
+    [error] = described(server)["show/overlay.html"]["errors"]
+    assert error["text"] == f"There is no {missing[1:]}, which it asks for"
+    assert (
+        http(server, "GET", missing, headers={"Referer": "http://other/www/a.html"}).status == 404
+    )
+    assert len(described(server)["show/overlay.html"]["errors"]) == 1

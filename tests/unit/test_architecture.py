@@ -125,7 +125,7 @@ NO_IO_ROOMS = {
     "server/status/store_notices.py": set(),
     "server/status/store_report.py": set(),
     "server/static/ranges.py": set(),
-    "server/static/page_errors.py": set(),
+    "server/static/page_reports.py": {"threading"},
     "server/text_files/rendering.py": set(),
     "server/text_files/selection.py": set(),
 }

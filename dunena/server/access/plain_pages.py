@@ -72,8 +72,9 @@ autocapitalize="off" spellcheck="false"></label>
 <button>Continue</button></form>"""
 
 _SIGN_IN_WORDS = (
-    "This server is not open to everybody. The token is the one that it was started with; whoever"
-    " runs it can also send you an invitation, which needs none."
+    "This server is not open to everybody. Its token is the one that it was started with, or the"
+    " one that its test page shows under “Server” while it is shared. Whoever runs it can also"
+    " invite you: “On a phone” there makes a code that needs no token."
 )
 
 _INVITE = """<p>You are invited to {whose}. This works once: the button signs in this browser, and

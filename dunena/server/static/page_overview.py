@@ -15,29 +15,33 @@ import orjson
 from dunena.server.http.message import BadTargetError, Prepared, Response, decode_component
 from dunena.server.registry import ConnectionFacts, Registry
 from dunena.server.static.folder import WwwFolder
-from dunena.server.static.page_errors import PageError, PageErrors
 from dunena.server.static.page_list import PAGES_MAX, find_pages
+from dunena.server.static.page_reports import PageError, PageErrors, PageLoad, PageLoads
 from dunena.server.static.request_path import INDEX
 
 VISITORS_MAX = 20
 """How many of those who have a page open are told; all are counted."""
 
-_PREFIX = "www/"
+PAGES_PREFIX = "www/"
 _HEAD_BYTES = 4096  # a title stands near the beginning
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _MS = 1000
 
 _Visitors = dict[str, list[ConnectionFacts]]
 _Errors = dict[str, list[PageError]]
+_Loads = dict[str, PageLoad]
 
 
 class PageOverview:
     """Describes the pages of one server."""
 
-    def __init__(self, www: WwwFolder, registry: Registry, errors: PageErrors) -> None:
+    def __init__(
+        self, www: WwwFolder, registry: Registry, errors: PageErrors, loads: PageLoads
+    ) -> None:
         self._www = www
         self._registry = registry
         self._errors = errors
+        self._loads = loads
 
     def gather(self) -> Callable[[], Prepared]:
         """Return the function that answers ``GET /pages``."""
@@ -48,21 +52,22 @@ class PageOverview:
         errors: _Errors = {}
         for page, found in self._errors.by_page().items():
             errors.setdefault(_file_of(page), []).extend(found)
-        return partial(_describe, self._www.root, visitors, errors)
+        loads = {_file_of(page): load for page, load in self._loads.by_page().items()}
+        return partial(_describe, self._www.root, visitors, errors, loads)
 
 
 def _file_of(page: str) -> str:
     """Return the path below the folder of a page that a browser names; "" for none of it."""
-    if not page.startswith(_PREFIX):
+    if not page.startswith(PAGES_PREFIX):
         return ""
     try:
-        path = decode_component(page.removeprefix(_PREFIX))
+        path = decode_component(page.removeprefix(PAGES_PREFIX))
     except BadTargetError:
         return ""
     return f"{path}{INDEX}" if not path or path.endswith("/") else path
 
 
-def _describe(root: Path | None, visitors: _Visitors, errors: _Errors) -> Prepared:
+def _describe(root: Path | None, visitors: _Visitors, errors: _Errors, loads: _Loads) -> Prepared:
     pages: list[dict[str, object]] = []
     problem = None
     if root is not None:
@@ -70,7 +75,10 @@ def _describe(root: Path | None, visitors: _Visitors, errors: _Errors) -> Prepar
             paths = find_pages(root)
         except OSError as error:
             paths, problem = [], f"{root} cannot be read: {error.strerror or error}"
-        pages = [_page(root, path, visitors.get(path, []), errors.get(path, [])) for path in paths]
+        pages = [
+            _page(root, path, visitors.get(path, []), errors.get(path, []), loads.get(path))
+            for path in paths
+        ]
     fields = {
         "folder": None if root is None else str(root),
         "problem": problem,
@@ -81,7 +89,11 @@ def _describe(root: Path | None, visitors: _Visitors, errors: _Errors) -> Prepar
 
 
 def _page(
-    root: Path, path: str, visitors: list[ConnectionFacts], errors: list[PageError]
+    root: Path,
+    path: str,
+    visitors: list[ConnectionFacts],
+    errors: list[PageError],
+    load: PageLoad | None,
 ) -> dict[str, object]:
     title, saved_at = _title_of(root / path)
     return {
@@ -97,6 +109,7 @@ def _page(
             }
             for one in visitors[:VISITORS_MAX]
         ],
+        "lastLoad": load and {"address": load.address, "program": load.program, "at": load.at_ms},
         # What happened before the page was saved is taken for mended.
         "errors": [
             {"text": one.text, "where": one.where, "count": one.count, "lastAt": one.last_at_ms}

@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 
 from dunena.server.access.refusals import Refusals
+from dunena.server.http.message import Prepared, Request
 from dunena.server.registry import Registry
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.new_pages import NewPages
-from dunena.server.static.page_errors import PageErrors
-from dunena.server.static.page_overview import PageOverview
+from dunena.server.static.page_list import wants_page
+from dunena.server.static.page_overview import PAGES_PREFIX, PageOverview
+from dunena.server.static.page_reports import PageErrors, PageLoad, PageLoads
+from dunena.server.static.request_path import RequestPath
 from dunena.settings import Settings
+
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +23,32 @@ class UserPages:
     www: WwwFolder
     new: NewPages
     errors: PageErrors
+    loads: PageLoads
     overview: PageOverview
 
     @classmethod
     def of(cls, settings: Settings, refusals: Refusals, registry: Registry) -> "UserPages":
         """Return those of a server with these settings."""
         www = WwwFolder(settings.www, refusals)
-        errors = PageErrors()
-        return cls(
-            www, NewPages(www, settings.new_www), errors, PageOverview(www, registry, errors)
-        )
+        errors, loads = PageErrors(), PageLoads()
+        overview = PageOverview(www, registry, errors, loads)
+        return cls(www, NewPages(www, settings.new_www), errors, loads, overview)
+
+    def serve(self, request: Request, request_path: RequestPath, now: int) -> Prepared:
+        """Answer with a file of the folder; a worker thread reads it."""
+        prepared = self.www.prepare(request, request_path)
+        if prepared.response.status == _NOT_FOUND:
+            self.note_missing(request, now)
+        return prepared
+
+    def note_load(self, request: Request, now: int) -> None:
+        """Remember that a browser loads a page by itself, and not in another page."""
+        if wants_page(request) and request.headers.get("sec-fetch-dest", "document") == "document":
+            load = PageLoad(request.address, request.program, now)
+            self.loads.add(request.path.removeprefix("/"), load)
+
+    def note_missing(self, request: Request, now: int) -> None:
+        """Remember with a page that it asks for a file that is not there."""
+        if request.page.startswith(PAGES_PREFIX) and not wants_page(request):
+            path = request.path.removeprefix("/")
+            self.errors.add(request.page, f"There is no {path}, which it asks for", "", now)

@@ -35,15 +35,22 @@ export async function save(change) {
   report();
 }
 
+// Opens this page anew: the server asks there who it is, and this tab goes on.
+const signIn = document.createElement("a");
+Object.assign(signIn, { textContent: "Sign in", href: location.href, target: "_blank" });
+
 function report() {
   const isOffline = store.status !== "open";
+  const isSignedOut = isOffline && store.error?.message === "Unauthorized";
   line.className = isOffline ? "offline" : refusal ? "refused" : unsaved ? "saving" : "saved";
   line.textContent =
-    isOffline && unsaved ? `Offline. ${unsaved} to send when the server is back`
+    isSignedOut ? `Signed out. ${unsaved ? `${unsaved} to send. ` : ""}`
+    : isOffline && unsaved ? `Offline. ${unsaved} to send when the server is back`
     : isOffline ? "Offline"
     : refusal ? `Refused: ${refusal}`
     : unsaved ? "Saving"
     : "Saved";
+  if (isSignedOut) line.append(signIn);
 }
 
 for (const link of document.querySelectorAll("a.open")) link.target = "_blank";

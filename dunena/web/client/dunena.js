@@ -66,7 +66,7 @@ function report(at, page, { message, reason, filename = "", lineno }) {
 function connect(url, options = {}) {
 	if (url?.constructor === Object) return connect(undefined, url);
 	const names = "whileAway token onError bind format session WebSocket";
-	const { onError = console.error, token, session } = checked("connect", options, names);
+	const { onError: complain = console.error, token, session } = checked("connect", options, names);
 	checkOps(checked("session", session, "timeout grace name will").will);
 	const home = url
 		? `${url}`.replace(/^(?!.*\/\/)/, "http://").replace(/([^/])(\/ws)?\/*$/, "$1/")
@@ -77,6 +77,10 @@ function connect(url, options = {}) {
 	const { top, location = "" } = globalThis;
 	const isOwn = top === globalThis && `${location}`.startsWith(root);
 	const ownPage = isOwn ? `${location}`.slice(root.length).replace(/[?#].*/, "") : "";
+	const onError = (error) => {
+		complain(error);
+		if (ownPage) report(at, ownPage, { reason: error });
+	};
 	if (ownPage && reports === undefined) {
 		reports = 0;
 		for (const name of ["error", "unhandledrejection"])

@@ -144,8 +144,13 @@ function introduction(folder, pages, hasMore) {
   return [found, element("code", {}, folder), hasMore ? ", and more that are not listed." : "."];
 }
 
-function whoHasItOpen({ opened, openedBy }) {
-  if (!opened) return "Nobody has it open.";
+function whoHasItOpen({ opened, openedBy, lastLoad }) {
+  if (!opened && !lastLoad) return "Nobody has it open.";
+  if (!opened) {
+    const when = new Date(lastLoad.at).toLocaleTimeString();
+    return `Not connected. Last loaded at ${when} by ${programName(lastLoad.program)} at`
+      + ` ${hostOf(lastLoad.address)}: if it is still open there, its script has not come to connect().`;
+  }
   const names = openedBy.slice(0, NAMES_MAX).map(({ address, program, sessionName }) =>
     `${sessionName || programName(program)} at ${hostOf(address)}`);
   const more = opened > names.length ? [`${opened - names.length} more`] : [];

@@ -1,6 +1,6 @@
 """What is remembered of the errors of pages."""
 
-from dunena.server.static.page_errors import ERRORS_MAX, PAGES_MAX, TEXT_CHARS_MAX, PageErrors
+from dunena.server.static.page_reports import ERRORS_MAX, PAGES_MAX, TEXT_CHARS_MAX, PageErrors
 
 
 def test_an_error_that_comes_again_is_counted() -> None:
