@@ -103,7 +103,8 @@ def test_another_copy_gets_the_next_free_name(
         with page.context.expect_page() as opened:
             card.get_by_role("button", name="Make another").click()
         expect(opened.value).to_have_url(f"{server.url}/www/lower-third-{number}/panel.html")
-        expect(card.locator("code")).to_have_text(
+        expect(card.locator("h4").nth(number - 2)).to_have_text(f"lower-third-{number}")
+        expect(card.locator("code").nth(number - 1)).to_have_text(
             f"{server.url}/www/lower-third-{number}/overlay.html"
         )
     folders = sorted(one.name for one in (tmp_path / "www").iterdir() if one.is_dir())

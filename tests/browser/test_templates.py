@@ -82,7 +82,8 @@ def visit(browser: "Browser", address: str) -> Iterator[Visit]:
         page.on("dialog", lambda dialog: dialog.accept())
         page.goto(f"{address}/www/{copy}/{file}")
         if not is_overlay:
-            expect(page.locator("#status")).to_have_text("Saved")
+            is_panel = file == "panel.html"
+            expect(page.locator("#status")).to_have_text("Saved" if is_panel else "Connected")
         return page
 
     yield visit
@@ -277,6 +278,7 @@ def test_a_copy_begins_with_the_values_and_the_look_of_its_template(
     for key, value in about.values.items():
         assert http(show, "GET", f"/kv/{key}?ns={copy}").json == value
 
+    expect(panel.locator("h1")).to_contain_text(f"({copy})")
     root = overlay.locator("html")
     expect(root).to_have_attribute("data-theme", "dark")
     panel.get_by_label("Background").select_option("light")

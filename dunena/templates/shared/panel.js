@@ -5,6 +5,13 @@ import { connect } from "/dunena.js";
 // name is a second one, with values of its own.
 const ns = decodeURIComponent(location.pathname.split("/").at(-2));
 
+// A copy says which one it is.
+const title = document.querySelector("h1:not([data-bind])");
+if (title && !title.textContent.toLowerCase().replaceAll(" ", "-").includes(ns)) {
+  title.append(` (${ns})`);
+  document.title += ` (${ns})`;
+}
+
 const line = document.querySelector("#status");
 let unsaved = 0;
 let refusal = "";
@@ -49,7 +56,7 @@ function report() {
     : isOffline ? "Offline"
     : refusal ? `Refused: ${refusal}`
     : unsaved ? "Saving"
-    : "Saved";
+    : line.dataset.ready ?? "Saved";
   if (isSignedOut) line.append(signIn);
 }
 

@@ -3,6 +3,7 @@
 
 import { copyButton } from "../lib/copy.js";
 import { button, element, loadStyle, say, setText } from "../lib/dom.js";
+import { addressOf, isOverlay } from "../lib/pages.js";
 
 const isOfThisMachine = (host) => /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(host);
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
@@ -21,8 +22,15 @@ export function openCode(api, url) {
   dialog.showAddress([url], "The camera of a phone in the same network opens it.");
 }
 
-// Returns the paths and names of the panels that were made from templates, and of the test page.
+// Returns the paths and names of the pages that are for people, and of the test page.
 async function pagesToOpen(api) {
+  const { pages } = await api.ask("pages").catch(() => ({ pages: null }));
+  if (pages) {
+    const own = pages.filter(({ path }) => !isOverlay(path)).map(({ path, title }) =>
+      [addressOf(path), title ? `${title}: ${path}` : path]);
+    return [...own, ["test", "This test page"]];
+  }
+  // Who may not see the list knows of the templates.
   const { templates } = await api.ask("templates").catch(() => ({ templates: [] }));
   const made = templates.filter(({ isMade }) => isMade)
     .flatMap(({ title, pages: { panel, audience } }) => [
@@ -92,6 +100,7 @@ class PhoneDialog {
     try {
       const { tokens, urls } = await this.#api.ask("invites");
       this.#bases = urls;
+      tokens.sort((a, b) => a.rights.length - b.rights.length); // first who may least
       this.#rights.replaceChildren(...tokens.map(({ name, rights }) =>
         element("option", { value: name }, `${name} (${rights.join(", ")})`)));
       this.#rightsField.hidden = tokens.length < 2;
@@ -151,7 +160,7 @@ class PhoneDialog {
     }
     this.#ends = performance.now() + made.seconds * 1000;
     open(made.path, "Point the phone’s camera at the code, then tap “Continue” there. It works once,"
-      + " for one phone.");
+      + ` for one phone, with the rights of ${this.#rights.selectedOptions[0].text}.`);
     this.#again.hidden = false;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#countDown(), 500);

@@ -3,9 +3,10 @@
 import { copyButton } from "../lib/copy.js";
 import { byId, button, element, loadStyle, say } from "../lib/dom.js";
 import { count } from "../lib/format.js";
+import { addressOf, isOverlay } from "../lib/pages.js";
 import { programName } from "../lib/program.js";
 import { livePreview } from "./livepreview.js";
-import { dragLink } from "./obslink.js";
+import { dragLink, signInNote } from "./obslink.js";
 import { phoneButton } from "./phonebutton.js";
 
 const REFRESH_MS = 2000;
@@ -84,12 +85,12 @@ export class PagesView {
   #makeCard({ path, title }) {
     const address = this.#api.url(addressOf(path));
     const others = this.#network.map((base) => new URL(addressOf(path), `${base}/`).href);
-    const isOverlay = /overlay[^/]*$/i.test(path);
+    const isForObs = isOverlay(path);
     const name = element("h3", {});
     const people = element("p", { class: "quiet" });
     const errors = element("ul", { class: "page-errors", hidden: "" });
     const root = element("li", { class: "panel card", "data-path": path },
-      previewOf(address, title || path, isOverlay),
+      previewOf(address, title || path, isForObs),
       name,
       element("p", { class: "quiet" }, path),
       people,
@@ -100,9 +101,10 @@ export class PagesView {
           copyButton(`address of ${path}`, () => address, "Copy address"),
           ...others.slice(0, 1).map((other) =>
             copyButton(`network address of ${path}`, () => other, "Copy network address")),
-          isOverlay ? null : phoneButton(this.#api, addressOf(path), (text) => say(this.#problem, text),
+          isForObs ? null : phoneButton(this.#api, addressOf(path), (text) => say(this.#problem, text),
             "On a phone", { "aria-label": `Open ${path} on a phone` })),
-        isOverlay ? dragLink(address, title || path) : null),
+        isForObs ? dragLink(address, title || path) : null,
+        isForObs ? signInNote(this.#api) : null),
     );
     let drawn = "";
     return {
@@ -121,15 +123,10 @@ export class PagesView {
   }
 }
 
-// Relative to the server's address; a name may have any character.
-function addressOf(path) {
-  return `www/${path.split("/").map(encodeURIComponent).join("/")}`;
-}
-
 // Shows an overlay by itself. Any other page may count its visitors or ask for a name, so it is
 // shown when that is wanted.
-function previewOf(address, title, isOverlay) {
-  if (isOverlay) return livePreview(address, title);
+function previewOf(address, title, isForObs) {
+  if (isForObs) return livePreview(address, title);
   const place = element("div", { class: "live-preview" });
   place.append(button("Show preview", () => place.replaceWith(livePreview(address, title)),
     { "aria-label": `Show preview of ${title}` }));

@@ -5,7 +5,7 @@ import { copyButton } from "../lib/copy.js";
 import { byId, button, element, loadStyle, say } from "../lib/dom.js";
 import { Taken } from "../net/api.js";
 import { livePreview } from "./livepreview.js";
-import { dragLink } from "./obslink.js";
+import { dragLink, signInNote } from "./obslink.js";
 import { phoneButton } from "./phonebutton.js";
 
 const FIRST_COPY = 2;
@@ -115,22 +115,34 @@ export class StartScreen {
     }
   }
 
-  #showMade(below, { name, title, template, pages }) {
+  // Shows what was made: a further copy below the ones before.
+  #showMade(below, made) {
+    const block = this.#madeBlock(made);
+    const another = below.querySelector(".another");
+    if (another) another.before(block);
+    else {
+      below.replaceChildren(block, button("Make another", () => this.#make(below, made, FIRST_COPY),
+        { class: "small link another" }));
+    }
+    below.dataset.made = made.name;
+  }
+
+  #madeBlock({ name, title, template, pages }) {
     const address = this.#api.url(pages.overlay);
     const link = (path, text, kind = "") => element("a",
       { class: `button ${kind}`, href: this.#api.url(path), target: "_blank", rel: "opener" }, text);
-    below.replaceChildren(
+    return element("div", { class: "card-below" },
+      name === template ? null : element("h4", {}, name),
       element("div", { class: "actions" },
         link(pages.panel, "Open the panel", "primary"),
         phoneButton(this.#api, pages.panel, (text) => say(this.#problem, text)),
-        pages.audience ? link(pages.audience, "Page for the audience") : null),
+        pages.audience ? phoneButton(this.#api, pages.audience, (text) => say(this.#problem, text),
+          "Page for the audience") : null),
       element("p", { class: "quiet" }, "The overlay for OBS:"),
       element("p", { class: "card-address" }, element("code", {}, address),
         copyButton("the address of the overlay", () => address)),
-      element("p", {}, dragLink(address, title)),
-      button("Make another", () => this.#make(below, { template, title }, FIRST_COPY),
-        { class: "small link" }),
+      element("p", {}, dragLink(address, name === template ? title : name)),
+      signInNote(this.#api),
     );
-    below.dataset.made = name;
   }
 }
