@@ -261,8 +261,8 @@ class Handlers:
 
     def list_templates(self, request: Request, _now: int) -> Response:
         """Answer with what pages can be made from."""
-        shows_folder = Right.ADMIN in request.grant.rights
-        later = partial(self._user_pages.new.list_templates, shows_folder=shows_folder)
+        is_for_admin = Right.ADMIN in request.grant.rights
+        later = partial(self._user_pages.new.list_templates, is_for_admin=is_for_admin)
         return Response(200, later=later)
 
     def preview_template(self, request: Request, _now: int) -> Response:

@@ -401,3 +401,42 @@ def test_a_panel_that_is_signed_out_keeps_what_was_pressed_and_says_where_to_sig
     expect(opened.value.locator("#home .number")).to_have_text("1")
     expect(status).to_have_text("Saved")
     context.close()
+
+
+def test_a_press_that_was_made_offline_does_not_stop_a_clock_that_another_panel_started(
+    start_server: StartServer, tmp_path: Path, browser: "Browser"
+) -> None:
+    write_template("scoreboard", tmp_path / "pages")
+    server = start_server("--www", str(tmp_path / "pages"))
+    contexts = [browser.new_context() for _ in range(2)]
+    near, far = (context.new_page() for context in contexts)
+    for page in (near, far):
+        page.goto(f"{server.url}/www/scoreboard/panel.html")
+        expect(page.locator("#status")).to_have_text("Saved")
+    contexts[1].set_offline(True)
+    expect(far.locator("#status")).to_have_text("Offline")
+    far.get_by_role("button", name="Start / stop").click()
+    near.get_by_role("button", name="Start / stop").click()
+    expect(near.locator("#status")).to_have_text("Saved")
+    contexts[1].set_offline(False)
+    expect(far.locator("#status")).to_have_text("Saved")
+    assert http(server, "GET", "/kv/clock?ns=scoreboard").json["timer"]["running"]
+    for context in contexts:
+        context.close()
+
+
+def test_a_panel_without_rights_says_so(
+    start_server: StartServer, tmp_path: Path, browser: "Browser"
+) -> None:
+    write_template("scoreboard", tmp_path / "pages")
+    tokens = tmp_path / "tokens.toml"
+    tokens.write_text(
+        '[voter]\ntoken = "voter-token-123456"\nrights = ["read"]\nnamespaces = ["poll"]\n', "utf-8"
+    )
+    server = start_server("--www", str(tmp_path / "pages"), "--tokens", str(tokens))
+    page = browser.new_page()
+    page.goto(f"{server.url}/www/scoreboard/panel.html")
+    page.get_by_label("Token").fill("voter-token-123456")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#status")).to_have_class("refused")
+    page.close()

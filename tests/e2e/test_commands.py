@@ -1110,7 +1110,7 @@ def test_the_shell_completion_lists_commands():
         "_DUNENA_COMPLETE": "complete_bash",
         "COMP_CWORD": "1",
     }
-    for typed, names in (("mg", ["mget"]), ("inc", ["incr"]), ("re", ["revert"])):
+    for typed, names in (("mg", ["mget"]), ("inc", ["incr"]), ("rev", ["revert"])):
         words = environment | {"COMP_WORDS": f"dunena {typed}"}
         done = run_program(environment=words, program=(sys.executable, "-c", program))
         assert done.stdout.split() == names

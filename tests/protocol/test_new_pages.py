@@ -74,6 +74,7 @@ def test_somebody_elses_folder_is_not_shown(start_server: StartServer, tmp_path:
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "secret.html").write_text("secret", encoding="utf-8")
     server = start_server()
+    assert not http(server, "GET", "/templates").json["mayMake"]
     reply = http(server, "POST", "/templates", {"template": "poll"})
     assert reply.status == 409
     assert "is there already: start with --www" in reply.json["error"]
@@ -95,7 +96,9 @@ def test_only_who_may_administer_the_server_makes_pages(
     tokens.write_text('[panel]\ntoken = "panel-token-12345"\nrights = ["read", "write"]', "utf-8")
     server = start_server("--tokens", str(tokens))
     headers = {"Authorization": "Bearer panel-token-12345"}
-    assert "folder" not in http(server, "GET", "/templates", headers=headers).json
+    listed = http(server, "GET", "/templates", headers=headers).json
+    assert "folder" not in listed
+    assert not listed["mayMake"]
     reply = http(server, "POST", "/templates", {"template": "poll"}, headers=headers)
     assert reply.status == 403
     assert http(server, "POST", "/templates", {"template": "poll"}).status == 401

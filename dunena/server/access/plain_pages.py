@@ -69,7 +69,8 @@ _SIGN_IN = """{problem}<p>{words}</p>
 <form method="post" action="{action}"><input type="hidden" name="next" value="{next}">
 <label>Token <input type="password" name="token" required autofocus autocomplete="current-password"
 autocapitalize="off" spellcheck="false"></label>
-<button>Continue</button></form>"""
+<button>Continue</button></form>
+<p><a href="{again}">This browser is signed in already</a></p>"""
 
 _SIGN_IN_WORDS = (
     "This server is not open to everybody. Its token is the one that it was started with, or the"
@@ -95,6 +96,8 @@ def sign_in_page(request: Request, path: str, problem: str = "", *, status: int 
         words=_SIGN_IN_WORDS,
         action=relative_to(request.path, "/session"),
         next=escape(path),
+        # After a link on another site the cookie, SameSite=Strict, comes with the next request.
+        again=escape(relative_to(request.path, path)),
     )
     return _page(request, status, "Sign in", body)
 

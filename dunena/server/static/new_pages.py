@@ -40,16 +40,25 @@ class NewPages:
         self._www = www
         self._place = place
 
-    def list_templates(self, *, shows_folder: bool) -> Prepared:
+    def list_templates(self, *, is_for_admin: bool) -> Prepared:
         """Answer with all templates, which of them are there already, and whether more may be."""
         folder = self._www.root or self._place
         fields: dict[str, object] = {
             "templates": [_described(one, folder) for one in read_templates()],
-            "mayMake": folder is not None,
+            "mayMake": is_for_admin and self._refusal(folder) is None,
         }
-        if shows_folder:
+        if is_for_admin:
             fields["folder"] = None if folder is None else str(folder)
         return Prepared(Response(200, orjson.dumps(fields)))
+
+    def _refusal(self, folder: Path | None) -> str | None:
+        """Return why no pages can be made in the folder; None if they can."""
+        if folder is None:
+            return "This server has no folder of pages: start it with --www FOLDER"
+        if self._www.root is None and folder.exists() and not folder.joinpath(OWN_PAGES).exists():
+            # Its content is somebody's, who has not asked for it to be shown.
+            return f"The folder {folder} is there already: start with --www {folder} to use it"
+        return None
 
     def preview(self, path: str) -> Prepared:
         """Answer with a file that shows a template: ``path`` is its name, a slash and the file."""
@@ -66,14 +75,10 @@ class NewPages:
     def make(self, template: str, name: str) -> Prepared:
         """Answer with the pages of a new copy, or with why there is none."""
         folder = self._www.root or self._place
-        if folder is None:
-            text = "This server has no folder of pages: start it with --www FOLDER"
-            return Prepared(Response.error(409, text))
+        refusal = self._refusal(folder)
+        if folder is None or refusal is not None:
+            return Prepared(Response.error(409, refusal or ""))
         is_new = self._www.root is None
-        if is_new and folder.exists() and not folder.joinpath(OWN_PAGES).exists():
-            # Its content is somebody's, who has not asked for it to be shown.
-            text = f"The folder {folder} is there already: start with --www {folder} to use it"
-            return Prepared(Response.error(409, text))
         try:
             made = write_template(template, folder, name)
             if is_new:

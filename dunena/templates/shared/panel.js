@@ -19,12 +19,16 @@ let refusal = "";
 export const store = connect({ ns });
 
 // A new folder begins with the values of template.json. Only then can anything be pressed.
-if (!(await store.keys()).length) {
-  const { values } = await (await fetch("template.json")).json();
-  await Promise.all(Object.entries(values).map(([key, value]) =>
-    store.set(key, value, { ifRev: 0 }).catch((error) => {
-      if (error.code !== "conflict") throw error; // another panel was faster
-    })));
+try {
+  if (!(await store.keys()).length) {
+    const { values } = await (await fetch("template.json")).json();
+    await Promise.all(Object.entries(values).map(([key, value]) =>
+      store.set(key, value, { ifRev: 0 }).catch((error) => {
+        if (error.code !== "conflict") throw error; // another panel was faster
+      })));
+  }
+} catch (error) {
+  refusal = error.message; // whoever is signed in may not change this
 }
 store.onStatus(report);
 
