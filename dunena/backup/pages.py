@@ -54,8 +54,8 @@ def find_files(root: Path) -> Iterator[str]:
 def write_page(root: Path, name: str, pieces: Iterable[bytes]) -> bool:
     """Write a page of a backup into a folder; return whether that changed anything.
 
-    A file with another content that is there is kept beside it, under a name with `ASIDE_ENDING`.
-    Raise `OSError`; ``name`` has been checked.
+    A file with another content that is there is kept beside it, under a name with `ASIDE_ENDING`
+    that none has yet. Raise `OSError`; ``name`` has been checked.
     """
     path = root / name
     if not path.parent.resolve().is_relative_to(root.resolve()):
@@ -69,11 +69,19 @@ def write_page(root: Path, name: str, pieces: Iterable[bytes]) -> bool:
     if path.is_file() and filecmp.cmp(path, draft, shallow=False):
         draft.unlink()
         return False
-    aside = path.with_name(path.name + ASIDE_ENDING)
-    if path.exists() and not aside.exists():
-        path.replace(aside)
+    if path.exists():
+        path.replace(_free_aside(path))
     draft.replace(path)
     return True
+
+
+def _free_aside(path: Path) -> Path:
+    """Return the path under which a file is kept: from the second on with a number at its end."""
+    aside, number = path.with_name(path.name + ASIDE_ENDING), 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}{ASIDE_ENDING}-{number}")
+    return aside
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -119,6 +119,25 @@ def test_the_pages_that_a_folders_server_shows_are_in_its_backup(tmp_path: Path)
     assert run(None, "restore", str(file), *to)["pages"] == 0, "they are there already"
 
 
+def test_each_restore_keeps_the_page_that_it_replaces(tmp_path: Path) -> None:
+    write_files(tmp_path / "pages", {"panel.html": "of the backup"})
+    write_files(tmp_path / "values", {"a.json": "1"})
+    file, target = tmp_path / "backup.zip", tmp_path / "target"
+    www = ("--www", str(tmp_path / "pages"))
+    run(None, "backup", str(file), "--cache-dir", str(tmp_path / "values"), *www)
+    for text in ("first", "second", "third"):
+        write_files(target, {"panel.html": text})
+        to = ("--cache-dir", str(tmp_path / "new"), "--www", str(target))
+        assert run(None, "restore", str(file), *to)["pages"] == 1
+    kept = {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()}
+    assert kept == {
+        "panel.html": "of the backup",
+        "panel.html.before-restore": "first",
+        "panel.html.before-restore-2": "second",
+        "panel.html.before-restore-3": "third",
+    }
+
+
 def test_a_backup_replaces_no_file_unless_it_is_told_to(
     server: ServerProcess, tmp_path: Path
 ) -> None:
