@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Exit
 
 from dunena.backup.reading import BackupReader
 from tests.e2e.folders import read_json, until, write_files
@@ -21,6 +24,17 @@ from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
 CAN_STOP = pytest.mark.skipif(sys.platform == "win32", reason="no process can be stopped there")
+
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="its shell is another")
+
+
+def by_shell(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of sh in which "$@" is the program."""
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *PROGRAM],
+        capture_output=True, encoding="utf-8", errors="replace", cwd=ROOT, timeout=30, check=False,
+    )  # fmt: skip
 
 
 def put(server: ServerProcess, key: str, value: object, query: str = "") -> None:
@@ -158,6 +172,68 @@ def test_a_backup_goes_into_a_pipe(server: ServerProcess) -> None:
     backup = BackupReader(io.BytesIO(done.stdout), len(done.stdout))
     backup.check()
     assert [one.key for one in backup.entries] == ["score"]
+
+
+@POSIX
+def test_a_file_that_cannot_be_written_is_no_fault_of_the_server(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    put(server, "large", os.urandom(100_000).hex())
+    file = tmp_path / "backup.zip"
+    limited = f'ulimit -f 16; exec "$@" backup {shlex.quote(str(file))} --url {server.url}'
+    assert_failed(by_shell(limited), says=(f"{file} cannot be written: File too large",))
+    assert not list(tmp_path.glob("*.zip*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full there")
+def test_a_full_standard_output_is_a_sentence(server: ServerProcess) -> None:
+    put(server, "large", os.urandom(100_000).hex())
+    done = by_shell(f'exec "$@" backup - --url {server.url} > /dev/full')
+    assert_failed(done, says=("standard output cannot be written: No space left on device",))
+
+
+@POSIX
+def test_a_closed_pipe_ends_a_backup_without_a_word(server: ServerProcess) -> None:
+    put(server, "large", os.urandom(1_000_000).hex())
+    done = by_shell(f'{{ "$@" backup - --url {server.url}; echo $? >&2; }} | head -c 100')
+    assert done.stderr == "0\n"
+
+
+def test_a_server_that_does_not_answer_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    from dunena.cli.archive import open_lines
+    from dunena.cli.new_file import write_new
+    from dunena.client.errors import NoAnswerError
+
+    with pytest.raises(NoAnswerError, match="in 10 s"), write_new(tmp_path / "backup.zip"):
+        raise NoAnswerError("No answer in 10 s")
+    assert not list(tmp_path.iterdir())
+    write_files(tmp_path, {"values.jsonl": ""})
+    with pytest.raises(NoAnswerError, match="in 10 s"), open_lines(tmp_path / "values.jsonl"):
+        raise NoAnswerError("No answer in 10 s")
+
+
+def test_a_server_that_does_not_answer_an_export_is_no_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from dunena.cli.commands.export import export
+    from dunena.client.errors import NoAnswerError
+    from dunena.client.http import Http
+
+    answers = iter([
+        {"permitted": {"rights": ["read"], "keys": ["*"], "namespaces": ["*"]}},
+        {"total": 1, "namespaces": [{"ns": "", "keys": 1}]},
+    ])  # fmt: skip
+
+    def ask(*_arguments: object) -> Any:
+        answer = next(answers, None)
+        if answer is None:
+            raise NoAnswerError("No answer in 10 s")
+        return answer
+
+    monkeypatch.setattr(Http, "ask", ask)
+    with pytest.raises(Exit):
+        export(tmp_path / "values.jsonl", token=None)
+    assert capsys.readouterr().err == "dunena: No answer in 10 s\n"
 
 
 def test_a_store_with_other_keys_is_only_changed_as_it_is_told(
