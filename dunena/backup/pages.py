@@ -10,6 +10,7 @@ from typing import Final
 from dunena.backup.writing import Page
 from dunena.backup.zip_stream import FILE_BYTES_MAX
 from dunena.plain_files import open_plain
+from dunena.readable_text import readable_text
 from dunena.windows_names import is_plain_name
 
 PAGES_MAX: Final = 100_000
@@ -25,12 +26,11 @@ ASIDE_ENDING: Final = ".before-restore"
 
 
 def read_pages(root: Path) -> Iterator[Page]:
-    """Yield the files of a folder that its server shows: none that is hidden or behind a link."""
-    return (Page(name, _pieces(root / name)) for name in find_files(root))
+    """Yield the files of a folder that its server shows: none that is hidden or behind a link.
 
-
-def find_files(root: Path) -> Iterator[str]:
-    """Yield the names of these files, with slashes; up to `PAGES_MAX`."""
+    They are up to `PAGES_MAX`. A file or folder whose name is not UTF-8 is yielded as a page that
+    cannot be read, so that the backup names it.
+    """
     folders = [("", 0)]
     count = 0
     while folders:
@@ -41,6 +41,9 @@ def find_files(root: Path) -> Iterator[str]:
             continue  # of a folder that may not be read no file is shown either
         for entry in entries:
             if not is_plain_name(entry.name):
+                readable = readable_text(entry.name)
+                if is_plain_name(readable) and not entry.is_symlink():
+                    yield Page(f"{folder}{readable}", _not_text())
                 continue
             if entry.is_dir(follow_symlinks=False) and depth < FOLDERS_DEEP_MAX:
                 folders.append((f"{folder}{entry.name}/", depth + 1))
@@ -48,7 +51,8 @@ def find_files(root: Path) -> Iterator[str]:
                 count += 1
                 if count > PAGES_MAX:
                     return
-                yield f"{folder}{entry.name}"
+                name = f"{folder}{entry.name}"
+                yield Page(name, _pieces(root / name))
 
 
 def write_page(root: Path, name: str, pieces: Iterable[bytes]) -> bool:
@@ -82,6 +86,11 @@ def _free_aside(path: Path) -> Path:
         number += 1
         aside = path.with_name(f"{path.name}{ASIDE_ENDING}-{number}")
     return aside
+
+
+def _not_text() -> Iterator[bytes]:
+    raise OSError(None, "the name is not valid UTF-8")
+    yield b""
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -1,12 +1,15 @@
 """What the server tells of the user's pages: who has them open, and what went wrong in them."""
 
+import io
 import json
 import os
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from dunena.backup.reading import BackupReader
 from tests.protocol.clients import http, open_client
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -126,3 +129,25 @@ def test_only_who_may_administer_the_server_is_told_of_visitors(
     report = {"page": "www/a.html", "text": "error"}
     assert http(server, "POST", "/page-errors", report, headers=headers).status == 204
     assert http(server, "POST", "/page-errors", report).status == 401
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is text there")
+def test_a_name_that_is_no_text_is_left_out(server: ServerProcess, pages: Path) -> None:
+    for name in (b"bad\xff.html", b"bad\xff.txt", b".hidden\xff"):
+        Path(os.fsdecode(bytes(pages / "show") + b"/" + name)).write_text("x", "utf-8")
+    folder = Path(os.fsdecode(bytes(pages) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "a.html").write_text("x", "utf-8")
+    assert list(described(server)) == ["index.html", "show/overlay.html"]
+    (pages / "index.html").unlink()
+    reply = http(server, "GET", "/www/", headers={"Accept": "text/html"})
+    assert (reply.status, reply.body.count(b"<li>")) == (200, 1)
+    backup = http(server, "GET", "/backup").body
+    reader = BackupReader(io.BytesIO(backup), len(backup))
+    assert reader.pages == ["show/overlay.html"]
+    reason = "the name is not valid UTF-8"
+    assert reader.manifest.left_out == [
+        f"caf\ufffd: {reason}",
+        f"show/bad\ufffd.html: {reason}",
+        f"show/bad\ufffd.txt: {reason}",
+    ]
