@@ -375,3 +375,16 @@ def test_a_folder_that_cannot_be_written_and_a_missing_one_are_sentences(
     done = run_program("backup", file, "--url", "http://127.0.0.1:9")
     assert done.returncode == 4
     assert not list(tmp_path.glob("*backup*"))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is text there")
+def test_commands_tell_of_names_that_are_no_text(tmp_path: Path) -> None:
+    values = os.fsdecode(bytes(tmp_path) + b"/values\xff")
+    write_files(Path(values), {"a.json": "1"})
+    file = os.fsdecode(bytes(tmp_path) + b"/backup\xff.zip")
+    made = run(None, "backup", file, "--cache-dir", values)
+    assert made["file"] == f"{tmp_path}/backup\ufffd.zip"
+    found = run(None, "doctor", "--cache-dir", values, "--port", "0", "--json")
+    assert found["settings"]["cache-dir"]["value"] == f"{tmp_path}/values\ufffd"
+    pages = os.fsdecode(bytes(tmp_path) + b"/www\xff")
+    assert run(None, "new", "poll", pages)["folder"] == f"{tmp_path}/www\ufffd/poll"

@@ -16,6 +16,10 @@ from tests.support.server import ServerProcess
 
 PAGE = "<!doctype html><title>\n  Score &amp;\n clock</title>"
 
+HAS_BYTES = pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="every name is text there"
+)
+
 
 @pytest.fixture
 def pages(tmp_path: Path) -> Path:
@@ -131,7 +135,7 @@ def test_only_who_may_administer_the_server_is_told_of_visitors(
     assert http(server, "POST", "/page-errors", report).status == 401
 
 
-@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is text there")
+@HAS_BYTES
 def test_a_name_that_is_no_text_is_left_out(server: ServerProcess, pages: Path) -> None:
     for name in (b"bad\xff.html", b"bad\xff.txt", b".hidden\xff"):
         Path(os.fsdecode(bytes(pages / "show") + b"/" + name)).write_text("x", "utf-8")
@@ -151,3 +155,27 @@ def test_a_name_that_is_no_text_is_left_out(server: ServerProcess, pages: Path) 
         f"show/bad\ufffd.html: {reason}",
         f"show/bad\ufffd.txt: {reason}",
     ]
+
+
+@HAS_BYTES
+def test_folders_whose_names_are_no_text_are_told_of_readably(
+    start_server: StartServer, pages: Path
+) -> None:
+    www = pages.rename(os.fsdecode(bytes(pages) + b"\xff"))
+    (www / "index.html").unlink()
+    values = Path(os.fsdecode(bytes(pages.with_name("values")) + b"\xff"))
+    server = start_server("--www", str(www), folder=values)
+    shown = f"{pages}\ufffd"
+    assert http(server, "GET", "/pages").json["folder"] == shown
+    assert http(server, "GET", "/templates").json["folder"] == shown
+    values_shown = f"{pages.with_name('values')}\ufffd"
+    assert http(server, "GET", "/server").json["folder"] == values_shown
+    settings = http(server, "GET", "/info").json["settings"]
+    assert (settings["www"], settings["cache-dir"]) == (shown, values_shown)
+    for path in ("/www/", "/www/none"):
+        page = http(server, "GET", path, headers={"Accept": "text/html"})
+        assert page.status in (200, 404)
+        assert shown in page.body.decode()
+    assert http(server, "GET", "/health").status == 200
+    www.rename(pages)
+    assert shown in http(server, "GET", "/pages").json["problem"]

@@ -152,7 +152,7 @@ DIRECTIONS = {
     "settings.py": {"dialects", "persistence", "readable_text", "setting_table", "store"},
     "desktop": {"templates"},
     "templates": {"windows_names"},
-    "logs.py": {"desktop", "setting_table"},
+    "logs.py": {"desktop", "readable_text", "setting_table"},
     "qr_code.py": set(),
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from dunena.readable_text import readable_text
 from dunena.server.http.message import Prepared, Response
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.media_types import media_type
@@ -48,7 +49,7 @@ class NewPages:
             "mayMake": folder is not None,
         }
         if shows_folder:
-            fields["folder"] = None if folder is None else str(folder)
+            fields["folder"] = None if folder is None else readable_text(folder)
         return Prepared(Response(200, orjson.dumps(fields)))
 
     def preview(self, path: str) -> Prepared:
@@ -69,10 +70,11 @@ class NewPages:
         if folder is None:
             text = "This server has no folder of pages: start it with --www FOLDER"
             return Prepared(Response.error(409, text))
+        shown = readable_text(folder)
         is_new = self._www.root is None
         if is_new and folder.exists() and not folder.joinpath(OWN_PAGES).exists():
             # Its content is somebody's, who has not asked for it to be shown.
-            text = f"The folder {folder} is there already: start with --www {folder} to use it"
+            text = f"The folder {shown} is there already: start with --www {shown} to use it"
             return Prepared(Response.error(409, text))
         try:
             made = write_template(template, folder, name)
@@ -84,7 +86,7 @@ class NewPages:
             text = f"There is a {name or template} among your pages already"
             return Prepared(Response.error(409, text, fields={"code": "conflict"}))
         except OSError as error:
-            text = f"{folder} cannot be written: {error.strerror or error}"
+            text = f"{shown} cannot be written: {error.strerror or error}"
             return Prepared(Response.error(507, text))
         self._www.root = folder
         fields = _described(read_template(template), folder, made.name)

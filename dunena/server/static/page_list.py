@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dunena.dialects.grants import Right
+from dunena.readable_text import readable_text
 from dunena.server.http.message import Request, Response
 from dunena.windows_names import is_plain_name
 
@@ -110,4 +111,4 @@ def _up(request: Request) -> str:
 def _where(request: Request, root: Path) -> str:
     if Right.ADMIN not in request.grant.rights:
         return ""
-    return f"<p>Pages are files in the folder <code>{escape(str(root))}</code>.</p>"
+    return f"<p>Pages are files in the folder <code>{escape(readable_text(root))}</code>.</p>"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from dunena.readable_text import readable_text
 from dunena.server.http.message import BadTargetError, Prepared, Response, decode_component
 from dunena.server.registry import ConnectionFacts, Registry
 from dunena.server.static.folder import WwwFolder
@@ -69,10 +70,10 @@ def _describe(root: Path | None, visitors: _Visitors, errors: _Errors) -> Prepar
         try:
             paths = find_pages(root)
         except OSError as error:
-            paths, problem = [], f"{root} cannot be read: {error.strerror or error}"
+            paths, problem = [], f"{readable_text(root)} cannot be read: {error.strerror or error}"
         pages = [_page(root, path, visitors.get(path, []), errors.get(path, [])) for path in paths]
     fields = {
-        "folder": None if root is None else str(root),
+        "folder": None if root is None else readable_text(root),
         "problem": problem,
         "pages": pages,
         "hasMore": len(pages) == PAGES_MAX,
