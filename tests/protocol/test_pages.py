@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from dunena.backup.reading import BackupReader
+from dunena.server.static.page_list import PAGES_MAX
 from tests.protocol.clients import http, open_client
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -179,3 +180,18 @@ def test_folders_whose_names_are_no_text_are_told_of_readably(
     assert http(server, "GET", "/health").status == 200
     www.rename(pages)
     assert shown in http(server, "GET", "/pages").json["problem"]
+
+
+def test_more_pages_than_are_listed_are_told_of(server: ServerProcess, pages: Path) -> None:
+    (pages / "index.html").unlink()
+    many = pages / "many"
+    many.mkdir()
+    for number in range(PAGES_MAX - 1):
+        (many / f"{number}.html").touch()
+    told = f"Only the first {PAGES_MAX} are listed.".encode()
+    for is_more in (False, True):
+        answer = http(server, "GET", "/pages").json
+        assert (len(answer["pages"]), answer["hasMore"]) == (PAGES_MAX, is_more)
+        reply = http(server, "GET", "/www/", headers={"Accept": "text/html"})
+        assert (reply.body.count(b"<li>"), told in reply.body) == (PAGES_MAX, is_more)
+        (many / "more.html").touch()

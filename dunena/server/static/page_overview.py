@@ -17,7 +17,7 @@ from dunena.server.http.message import BadTargetError, Prepared, Response, decod
 from dunena.server.registry import ConnectionFacts, Registry
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.page_errors import PageError, PageErrors
-from dunena.server.static.page_list import PAGES_MAX, find_pages
+from dunena.server.static.page_list import find_pages
 from dunena.server.static.request_path import INDEX
 
 VISITORS_MAX = 20
@@ -65,10 +65,10 @@ def _file_of(page: str) -> str:
 
 def _describe(root: Path | None, visitors: _Visitors, errors: _Errors) -> Prepared:
     pages: list[dict[str, object]] = []
-    problem = None
+    problem, has_more = None, False
     if root is not None:
         try:
-            paths = find_pages(root)
+            paths, has_more = find_pages(root)
         except OSError as error:
             paths, problem = [], f"{readable_text(root)} cannot be read: {error.strerror or error}"
         pages = [_page(root, path, visitors.get(path, []), errors.get(path, [])) for path in paths]
@@ -76,7 +76,7 @@ def _describe(root: Path | None, visitors: _Visitors, errors: _Errors) -> Prepar
         "folder": None if root is None else readable_text(root),
         "problem": problem,
         "pages": pages,
-        "hasMore": len(pages) == PAGES_MAX,
+        "hasMore": has_more,
     }
     return Prepared(Response(200, orjson.dumps(fields)))
 
