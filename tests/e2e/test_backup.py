@@ -365,6 +365,33 @@ def test_a_restore_that_is_killed_is_finished_by_the_next_one(
     assert run(other, "restore", str(file))["same"] == 20_000
 
 
+def test_the_copy_of_an_interrupted_restore_is_used_again_only_if_it_has_what_is_lost(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.zip"
+    mark = tmp_path / f"backup.zip.127.0.0.1-{server.port}.restoring"
+    put(server, "score", 1)
+    run(server, "backup", str(file))
+    put(server, "score", 2)
+    first = run(server, "restore", str(file), "--replace")["copy"]
+    mark.write_text(json.dumps(first), encoding="utf-8")
+    put(server, "score", 2)
+    assert run(server, "restore", str(file), "--replace")["copy"] == first, "it has all"
+    mark.write_text(json.dumps(first), encoding="utf-8")
+    put(server, "work", "precious")
+    second = run(server, "restore", str(file), "--replace")["copy"]
+    assert second != first
+    assert run(server, "restore", second, "--merge")["new"] == 1
+    assert http(server, "GET", "/kv/work").json == "precious"
+    mark.write_text(json.dumps(first), encoding="utf-8")
+    put(server, "score", 3)
+    Path(first).unlink()
+    third = run(server, "restore", str(file), "--replace")["copy"]
+    assert third not in (first, second)
+    run(server, "restore", third, "--merge")
+    assert http(server, "GET", "/kv/score").json == 3
+
+
 def test_a_folder_that_cannot_be_written_and_a_missing_one_are_sentences(
     server: ServerProcess, tmp_path: Path
 ) -> None:
