@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from dunena.backup.writing import Page
 from dunena.backup.zip_stream import FILE_BYTES_MAX
@@ -21,7 +21,7 @@ PIECE_BYTES: Final = 64 * 1024
 
 FOLDERS_DEEP_MAX: Final = 32
 
-DRAFT_ENDING: Final = ".restoring"
+DRAFT_BEGINNING: Final = ".restoring-"
 ASIDE_ENDING: Final = ".before-restore"
 
 
@@ -65,11 +65,16 @@ def write_page(root: Path, name: str, pieces: Iterable[bytes]) -> bool:
     if not path.parent.resolve().is_relative_to(root.resolve()):
         raise OSError(None, "a link leads out of the folder", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + DRAFT_ENDING)
-    with draft.open("wb") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
+    with _new_draft(path.parent) as file:
+        draft = Path(file.name)
+        try:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            file.close()  # Windows removes no open file
+            draft.unlink(missing_ok=True)
+            raise
     if path.is_file() and filecmp.cmp(path, draft, shallow=False):
         draft.unlink()
         return False
@@ -77,6 +82,17 @@ def write_page(root: Path, name: str, pieces: Iterable[bytes]) -> bool:
         path.replace(_free_aside(path))
     draft.replace(path)
     return True
+
+
+def _new_draft(folder: Path) -> IO[bytes]:
+    """Make a hidden file, which is in no backup and is not served; nothing that is there is it."""
+    number = 1
+    while True:
+        name = f"{DRAFT_BEGINNING}{os.getpid()}-{number}"
+        try:
+            return (folder / name).open("xb")
+        except FileExistsError:
+            number += 1
 
 
 def _free_aside(path: Path) -> Path:

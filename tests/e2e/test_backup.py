@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,47 @@ def test_each_restore_keeps_the_page_that_it_replaces(tmp_path: Path) -> None:
         "panel.html.before-restore-2": "second",
         "panel.html.before-restore-3": "third",
     }
+
+
+def test_a_restore_writes_no_other_file_than_the_page(tmp_path: Path) -> None:
+    write_files(tmp_path, {"pages/panel.html": "of the backup", "values/a.json": "1"})
+    file, target = tmp_path / "backup.zip", tmp_path / "target"
+    www = ("--www", str(tmp_path / "pages"))
+    run(None, "backup", str(file), "--cache-dir", str(tmp_path / "values"), *www)
+    mine = {"panel.html.restoring": "mine", "other": "mine"}
+    write_files(target, mine)
+    to = ("--cache-dir", str(tmp_path / "new"), "--www", str(target))
+    assert run(None, "restore", str(file), *to)["pages"] == 1
+    there = {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()}
+    assert there == mine | {"panel.html": "of the backup"}
+
+
+@POSIX
+def test_a_restore_writes_through_no_link(tmp_path: Path) -> None:
+    from dunena.backup.pages import write_page
+
+    victim, target = tmp_path / "victim", tmp_path / "target"
+    victim.write_text("mine", encoding="utf-8")
+    target.mkdir()
+    (target / "panel.html.restoring").symlink_to(victim)
+    (target / f".restoring-{os.getpid()}-1").symlink_to(victim)
+    (target / "panel.html").symlink_to(victim)
+    assert write_page(target, "panel.html", [b"of the backup"])
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert (target / "panel.html").read_text(encoding="utf-8") == "of the backup"
+    assert not (target / "panel.html").is_symlink()
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    from dunena.backup.pages import write_page
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x"
+        raise OSError("full")
+
+    with pytest.raises(OSError, match=r"^full$"):
+        write_page(tmp_path, "panel.html", pieces())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_backup_replaces_no_file_unless_it_is_told_to(
