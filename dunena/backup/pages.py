@@ -28,8 +28,9 @@ ASIDE_ENDING: Final = ".before-restore"
 def read_pages(root: Path) -> Iterator[Page]:
     """Yield the files of a folder that its server shows: none that is hidden or behind a link.
 
-    They are up to `PAGES_MAX`. A file or folder whose name is not UTF-8 is yielded as a page that
-    cannot be read, so that the backup names it.
+    They are up to `PAGES_MAX`. The first file beyond these, a folder below
+    `FOLDERS_DEEP_MAX` others and what has a name that is not UTF-8 are yielded as pages that cannot
+    be read, so that the backup names them.
     """
     folders = [("", 0)]
     count = 0
@@ -43,15 +44,20 @@ def read_pages(root: Path) -> Iterator[Page]:
             if not is_plain_name(entry.name):
                 readable = readable_text(entry.name)
                 if is_plain_name(readable) and not entry.is_symlink():
-                    yield Page(f"{folder}{readable}", _not_text())
+                    yield Page(f"{folder}{readable}", _refused("the name is not valid UTF-8"))
                 continue
-            if entry.is_dir(follow_symlinks=False) and depth < FOLDERS_DEEP_MAX:
-                folders.append((f"{folder}{entry.name}/", depth + 1))
+            name = f"{folder}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                if depth < FOLDERS_DEEP_MAX:
+                    folders.append((f"{name}/", depth + 1))
+                else:
+                    yield Page(name, _refused(f"below {FOLDERS_DEEP_MAX} other folders"))
             elif entry.is_file(follow_symlinks=False):
                 count += 1
                 if count > PAGES_MAX:
+                    reason = f"it and what follows are more than {PAGES_MAX:,} files"
+                    yield Page(name, _refused(reason))
                     return
-                name = f"{folder}{entry.name}"
                 yield Page(name, _pieces(root / name))
 
 
@@ -104,8 +110,8 @@ def _free_aside(path: Path) -> Path:
     return aside
 
 
-def _not_text() -> Iterator[bytes]:
-    raise OSError(None, "the name is not valid UTF-8")
+def _refused(reason: str) -> Iterator[bytes]:
+    raise OSError(None, reason)
     yield b""
 
 

@@ -194,6 +194,23 @@ def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_pages_beyond_the_limits_are_named_as_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dunena.backup import pages
+    from dunena.backup.writing import Snapshot, write_backup
+
+    def left_out() -> list[str]:
+        content = b"".join(write_backup(Snapshot([], 1, 0), "1", pages.read_pages(tmp_path)))
+        return BackupReader(io.BytesIO(content), len(content)).manifest.left_out
+
+    deep = "/".join("d" * (pages.FOLDERS_DEEP_MAX + 1))
+    write_files(tmp_path, {f"{deep}/deep.html": "x", "a.html": "x", "b.html": "x"})
+    assert left_out() == [f"{deep}: below {pages.FOLDERS_DEEP_MAX} other folders"]
+    monkeypatch.setattr(pages, "PAGES_MAX", 1)
+    assert left_out() == ["b.html: it and what follows are more than 1 files"]
+
+
 def test_a_backup_replaces_no_file_unless_it_is_told_to(
     server: ServerProcess, tmp_path: Path
 ) -> None:
