@@ -11,6 +11,7 @@ import orjson
 
 from dunena import NAME
 from dunena.desktop.terminal import say
+from dunena.readable_text import readable_text
 from dunena.setting_table import LogFormat, LogLevel
 
 
@@ -22,10 +23,10 @@ class _JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": readable_text(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = readable_text(self.formatException(record.exc_info))
         return orjson.dumps(line).decode()
 
 

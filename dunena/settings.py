@@ -16,6 +16,7 @@ from typing import Any
 from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.policy import Fsync, StoreSettings, WatchMode
+from dunena.readable_text import readable_text
 from dunena.setting_table import DEFAULTS, EventLoop, LogFormat, LogLevel, Row, rows
 from dunena.store.limits import Limits
 
@@ -135,8 +136,8 @@ def _described(row: Row, value: object) -> object:
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, tuple):
-        return [str(one) for one in value]
-    return str(value) if isinstance(value, Path) else value
+        return [readable_text(one) for one in value]
+    return readable_text(value) if isinstance(value, Path) else value
 
 
 ANY_HOSTS = frozenset({"0.0.0.0", "::", ""})

@@ -3,7 +3,8 @@ names of pages.
 
 Every system refuses the same names of pages, so that those that work on one system work on all: a
 name that leads up (`..`), is hidden (a leading dot), has a separator or a colon (a drive or a
-stream of NTFS), ends in a dot or space (Windows drops them) or is that of a Windows device.
+stream of NTFS), ends in a dot or space (Windows drops them), is not UTF-8 or is that of a Windows
+device.
 
 Source: "Naming Files, Paths, and Namespaces" in Microsoft's documentation.
 """
@@ -20,7 +21,8 @@ _OTHER_DEVICES = frozenset(
     ["conin$", "conout$"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in "¹²³"]
 )
 
-_BAD_CHARACTER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+# Surrogates stand for bytes of a name that are not UTF-8: no address and no JSON can have them.
+_BAD_CHARACTER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 
 
 def is_device(name: str) -> bool:

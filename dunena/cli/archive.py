@@ -14,6 +14,7 @@ import orjson
 
 from dunena.backup.form import MANIFEST
 from dunena.cli.failure import fail
+from dunena.client.errors import NoAnswerError
 from dunena.plain_files import FileKind, kind_at
 from dunena.store.values import without_mark
 
@@ -66,6 +67,8 @@ def open_lines(path: Path) -> Iterator[IO[bytes]]:
                 yield lines
     except KeyError:
         fail(f"{path} was not exported by dunena: there is no {MEMBER} in it")
+    except NoAnswerError:  # of the server that the lines are for
+        raise
     except (OSError, zipfile.BadZipFile) as error:
         fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
 

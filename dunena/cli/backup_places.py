@@ -64,7 +64,8 @@ class ServerPlace(BackupPlace):
     def save(self, file: IO[bytes], *, has_pages: bool) -> list[str]:
         """Download a backup."""
         query: dict[str, object] = {} if has_pages else {"pages": "false"}
-        self._server.download("/backup", query, file.write)
+        for piece in self._server.download("/backup", query):
+            file.write(piece)
         return []
 
     def change(self, steps: "Sequence[Step]", progress: Callable[[int], None]) -> list[str]:

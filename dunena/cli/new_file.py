@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from dunena.cli.failure import fail
+from dunena.client.errors import NoAnswerError
 from dunena.plain_files import FileKind, kind_at
 
 
@@ -38,6 +39,8 @@ def write_new(path: Path) -> Iterator[IO[bytes]]:
         _sync_folder(path.parent)
     except OSError as error:
         _remove(draft)
+        if isinstance(error, NoAnswerError):  # of the server that the content comes from
+            raise
         fail(f"{path} cannot be written: {error.strerror or error}")
     except BaseException:
         _remove(draft)

@@ -18,10 +18,18 @@ def count_of(number: int, noun: str) -> str:
 
 
 def say_json(value: Any, *, indented: bool = False) -> bool:
-    """Print a value as JSON, ``indented`` over several lines or in one; return what `say` does."""
+    """Print a value as JSON, ``indented`` over several lines or in one; return what `say` does.
+
+    Names of files in it that are no text are made readable.
+    """
     import orjson
 
-    return say(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None).decode())
+    option = orjson.OPT_INDENT_2 if indented else None
+    try:
+        text = orjson.dumps(value, option=option)
+    except TypeError:
+        text = orjson.dumps(_readable(value), option=option)
+    return say(text.decode())
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -51,6 +59,19 @@ def say_answer(fields: dict[str, Any], *, as_json: bool) -> None:
         say_fields(fields)
     else:
         say_json(fields)
+
+
+def _readable(value: Any) -> Any:
+    """Return a value with every text in it readable; those of a server are already."""
+    from dunena.readable_text import readable_text
+
+    if isinstance(value, str):
+        return readable_text(value)
+    if isinstance(value, list):
+        return [_readable(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _readable(one) for name, one in value.items()}
+    return value
 
 
 def _lines(fields: dict[str, Any], indent: str) -> list[str]:

@@ -11,7 +11,7 @@ import orjson
 
 from dunena.backup.form import BackupError
 from dunena.backup.pages import write_page
-from dunena.backup.reading import BackupReader
+from dunena.backup.reading import BackupReader, KeptEntry
 from dunena.backup.restore_plan import Plan, make_plan
 from dunena.cli.backup_places import BackupPlace
 from dunena.cli.failure import fail
@@ -19,6 +19,7 @@ from dunena.cli.new_file import write_new
 from dunena.cli.output import count_of
 from dunena.cli.progress import ProgressLine
 from dunena.desktop.terminal import say
+from dunena.store.entry import EntryId
 
 
 @contextmanager
@@ -52,6 +53,7 @@ class Restore:
         self._deletes = deletes
         self._plan = Plan()
         self._mark = _Mark(file, place.label)
+        self._earlier_copy: Path | None = None
         self.copy: Path | None = None
         self.refused: list[str] = []
         self.pages_written = 0
@@ -61,14 +63,13 @@ class Restore:
         backup = self._backup
         with TemporaryFile() as file, ProgressLine("Comparing", len(backup.entries)) as progress:
             self._place.save(file, has_pages=False)
-            there = _reader(file)
+            there = {(one.ns, one.key): one for one in _reader(file).entries}
             self._plan = make_plan(
-                backup.entries,
-                {(one.ns, one.key): one for one in there.entries},
-                _now(),
-                deletes=self._deletes,
-                progress=progress,
+                backup.entries, there, _now(), deletes=self._deletes, progress=progress
             )
+            earlier = self._mark.read_copy()
+            if earlier is not None and _has_what_is_lost(earlier, self._plan, there):
+                self._earlier_copy = earlier
         return self._plan
 
     def refuse_full_store(self) -> None:
@@ -87,7 +88,7 @@ class Restore:
         plan = self._plan
         if self._mark.exists:
             say("An earlier restore of this file was interrupted: this one ends it.", error=True)
-            self.copy = self._mark.read_copy()
+            self.copy = self._earlier_copy
         if has_copy and plan.loses and self.copy is None:
             self.copy = self._save_copy()
         if not plan.steps:
@@ -137,7 +138,11 @@ class Restore:
 
     def _save_copy(self) -> Path:
         stamp = time.strftime("%Y-%m-%d-%H%M%S")
-        copy = self._file.with_name(f"before-restore-{self._place.label}-{stamp}.zip")
+        name, number = f"before-restore-{self._place.label}-{stamp}", 1
+        copy = self._file.with_name(f"{name}.zip")
+        while copy.exists():  # of a restore in the same second
+            number += 1
+            copy = self._file.with_name(f"{name}-{number}.zip")
         with write_new(copy) as file:
             missing = self._place.save(file, has_pages=True)
         if missing:
@@ -175,6 +180,23 @@ class _Mark:
     def remove(self) -> None:
         """Remove the record: everything is restored."""
         self._path.unlink(missing_ok=True)
+
+
+def _has_what_is_lost(copy: Path, plan: Plan, there: dict[EntryId, KeptEntry]) -> bool:
+    """Return whether a backup has every value that a plan changes or deletes, as it is there.
+
+    The copy that an interrupted restore made has not what was written since.
+    """
+    lost = {(step.ns, step.key) for step in plan.steps} & there.keys()
+    if not lost:
+        return True
+    try:
+        with copy.open("rb") as file:
+            entries = BackupReader(file, file.seek(0, 2)).entries
+            others = make_plan(entries, there, _now(), deletes=True).steps
+    except (OSError, BackupError):
+        return False
+    return lost.isdisjoint((step.ns, step.key) for step in others)
 
 
 def _reader(file: IO[bytes]) -> BackupReader:

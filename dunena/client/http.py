@@ -1,6 +1,7 @@
 """A blocking client for the requests that only HTTP offers, and for commands."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import orjson
@@ -17,6 +18,7 @@ from dunena.client.options import (
 )
 from dunena.client.wire import Wire, WireError
 
+_OK = 200
 _REFUSALS = (401, 403)
 _NO_CONTENT = 204
 
@@ -97,13 +99,21 @@ class Http:
         except orjson.JSONDecodeError:
             raise not_dunena_error(address, "no JSON") from None
 
-    def download(
-        self, path: str, query: dict[str, object], take: Callable[[bytes], object]
-    ) -> None:
-        """Give the body of the answer to a GET to ``take``, in pieces; raise as `ask`."""
-        target = self._options.address.target(path, query)
-        status, answer = self._exchange("GET", target, None, take)
+    def download(self, path: str, query: dict[str, object]) -> Iterator[bytes]:
+        """Yield the body of the answer to a GET, in pieces; raise as `ask`.
+
+        Who stops before the end closes the connection.
+        """
+        options = self._options
+        with self._failing_as_client():
+            target = options.address.target(path, query)
+            status, pieces = self._wire.exchange("GET", target, None, options.headers)
+            if status == _OK:
+                yield from pieces
+                return
+            answer = b"".join(pieces)
         self._raise_error(status, answer)
+        raise not_dunena_error(options.address, f"HTTP {status}")
 
     def close(self) -> None:
         """Close the connection; a later request would open another one."""
@@ -125,20 +135,24 @@ class Http:
                 raise not_dunena_error(self._options.address, f"HTTP {status}")
             raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
 
-    def _exchange(
-        self,
-        method: str,
-        target: str,
-        body: bytes | None,
-        take: Callable[[bytes], object] | None = None,
-    ) -> tuple[int, bytes]:
+    def _exchange(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
         """Make one request; return status and body of the answer."""
+        with self._failing_as_client():
+            status, pieces = self._wire.exchange(method, target, body, self._options.headers)
+            return status, b"".join(pieces)
+
+    @contextmanager
+    def _failing_as_client(self) -> Iterator[None]:
+        """Raise the client's errors for those of the connection, and close it after any."""
         options = self._options
         try:
-            return self._wire.exchange(method, target, body, options.headers, take)
+            yield
         except TimeoutError:
             self.close()
             raise no_answer_error(options) from None
         except (OSError, WireError) as error:
             self.close()
             raise unreachable_error(options.address, error) from None
+        except BaseException:
+            self.close()
+            raise

@@ -5,7 +5,7 @@ small command runs. So answers are parsed by httptools, which the server uses fo
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import httptools
@@ -21,7 +21,6 @@ HEAD_BYTES_MAX = 131_072
 """Bytes of an answer before its body; a dunena sends fewer."""
 
 _PORTS = {False: 80, True: 443}
-_OK = 200
 _FINAL = 200  # lower statuses are interim responses (RFC 9110, 15.2)
 
 
@@ -44,26 +43,20 @@ class Wire:
         self._socket: socket.socket | None = None
 
     def exchange(
-        self,
-        method: str,
-        target: str,
-        body: bytes | None,
-        headers: dict[str, str],
-        take: Callable[[bytes], object] | None = None,
-    ) -> tuple[int, bytes]:
-        """Send a request; return status and body of its answer. Raise `OSError` or `WireError`.
+        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, Iterator[bytes]]:
+        """Send a request; return the status of its answer, and its body, piece by piece.
 
-        With ``take`` the body of an answer with status 200 is given to it in pieces.
+        Raise `OSError` or `WireError`, as the next piece does. All pieces have to be taken before
+        the next request.
         """
         if self._socket is None:
             self._socket = self._connected()
         self._socket.sendall(self._request(method, target, body, headers))
-        answer = _Answer(take)
-        while not answer.is_complete:
+        answer = _Answer()
+        while not answer.has_head:
             answer.take(self._socket.recv(READ_BYTES))
-        if answer.is_last:
-            self.close()
-        return answer.status, b"".join(answer.body)
+        return answer.status, self._body(answer, self._socket)
 
     def close(self) -> None:
         """Close the socket, if it is open."""
@@ -72,6 +65,14 @@ class Wire:
             self._socket = None
 
     # --- inside ---
+
+    def _body(self, answer: "_Answer", connection: socket.socket) -> Iterator[bytes]:
+        yield from answer.take_body()
+        while not answer.is_complete:
+            answer.take(connection.recv(READ_BYTES))
+            yield from answer.take_body()
+        if answer.is_last:
+            self.close()
 
     def _connected(self) -> socket.socket:
         address = self._address
@@ -108,25 +109,24 @@ class Wire:
 class _Answer:
     """One answer, and whether it ends the connection; httptools calls the methods ``on_...``."""
 
-    def __init__(self, take: Callable[[bytes], object] | None) -> None:
+    def __init__(self) -> None:
         self.status = 0
-        self.body: list[bytes] = []
-        self._take_body = take
+        self.has_head = False
         self.is_complete = False
         self.is_last = False
         self._ends_with_connection = True
-        self._has_head = False
+        self._body: list[bytes] = []
         self._head_bytes = 0
         self._parser = httptools.HttpResponseParser(self)
 
     def take(self, data: bytes) -> None:
         """Parse received bytes; no bytes mean that the connection ended. Raise `WireError`."""
         if not data:
-            if not (self._has_head and self._ends_with_connection):
+            if not (self.has_head and self._ends_with_connection):
                 raise WireError("the connection ended before the answer did")
             self.is_complete = self.is_last = True
             return
-        if not self._has_head:
+        if not self.has_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX + READ_BYTES:
                 raise WireError(f"more than {HEAD_BYTES_MAX} bytes before the body")
@@ -137,19 +137,21 @@ class _Answer:
         except httptools.HttpParserError as error:
             raise WireError(str(error)) from None
 
+    def take_body(self) -> list[bytes]:
+        """Return the pieces of the body that were received since the last call."""
+        pieces, self._body = self._body, []
+        return pieces
+
     def on_header(self, name: bytes, _value: bytes) -> None:
         if name.lower() in (b"content-length", b"transfer-encoding"):
             self._ends_with_connection = False
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        self._has_head = self.status >= _FINAL
+        self.has_head = self.status >= _FINAL
 
     def on_body(self, data: bytes) -> None:
-        if self._take_body is None or self.status != _OK:
-            self.body.append(data)
-        else:
-            self._take_body(data)
+        self._body.append(data)
 
     def on_message_complete(self) -> None:
         if self.status >= _FINAL:

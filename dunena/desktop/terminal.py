@@ -1,5 +1,6 @@
 """The terminal that the program runs in: printing, questions, and keeping its window open."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -64,9 +65,29 @@ def say(text: str, *, error: bool = False, end: str = "\n") -> bool:
     try:
         print(text, end=end, file=stream, flush=True)
     except (OSError, ValueError):
-        _silence(stream.fileno())
+        silence(stream.fileno())
         return False
     return True
+
+
+def is_reader_gone(error: OSError) -> bool:
+    """Return whether a write failed as nobody reads the pipe any more: `head` does so.
+
+    Windows says that the argument is invalid.
+    """
+    gone = isinstance(error, BrokenPipeError)
+    return gone or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
+
+def silence(number: int) -> None:
+    """Redirect a dead stream's descriptor to the null device, so that no later write fails.
+
+    The interpreter's flush at exit would fail otherwise.
+    """
+    with suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, number)
+        os.close(null)
 
 
 def overwrite(text: str) -> bool:
@@ -77,7 +98,7 @@ def overwrite(text: str) -> bool:
     try:
         print(f"\r{text.ljust(OVERWRITTEN_COLUMNS)}\r", end="", file=stream, flush=True)
     except (OSError, ValueError):
-        _silence(stream.fileno())
+        silence(stream.fileno())
     return True
 
 
@@ -115,17 +136,6 @@ def ask_yes(question: str) -> bool | None:
     with suppress(OSError, ValueError, EOFError):
         return sys.stdin.readline().strip().lower() in ("y", "yes")
     return False
-
-
-def _silence(number: int) -> None:
-    """Redirect a dead stream's descriptor to the null device, so that no later write fails.
-
-    The interpreter's flush at exit would fail otherwise.
-    """
-    with suppress(OSError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, number)
-        os.close(null)
 
 
 def _takes_escapes() -> bool:

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+from dunena.readable_text import readable_text
 from dunena.settings import Settings
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/\\-]+").fullmatch  # means itself in PowerShell and in cmd
@@ -19,7 +20,7 @@ def restart_commands(program: str, settings: Settings, port: int, token: str) ->
     words = options if settings.store is not None else [program, "serve", *options]
     for option, folder in (("--cache-dir", settings.cache_dir), ("--www", settings.www)):
         if folder is not None:
-            words += [option, str(Path(folder).absolute())]
+            words += [option, readable_text(Path(folder).absolute())]
     if not settings.has_token:
         words += ["--token", token]
     call = "" if _PLAIN(words[0]) else "& "

@@ -8,7 +8,13 @@ from contextlib import suppress
 import pytest
 
 from dunena.client.address import Address
-from dunena.client.errors import ConnectError, NoAnswerError
+from dunena.client.errors import (
+    ConnectError,
+    Error,
+    NoAnswerError,
+    RequestError,
+    WrongAddressError,
+)
 from dunena.client.http import Http
 from dunena.client.options import Options
 
@@ -182,3 +188,36 @@ def test_a_token_with_a_line_break_raises_value_error(answering: Answering, serv
     ):
         server.ask("GET", "/x")
     assert not servers or servers[0].requests in ([], [b""])
+
+
+def test_a_download_yields_the_body_in_pieces(answering: Answering):
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    with answering([answer, OK]) as server:
+        assert list(server.download("/x", {})) == [b"ab", b"c"]
+        assert server.ask("GET", "/x") == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b'HTTP/1.1 503 Busy\r\nContent-Length: 14\r\n\r\n{"error":"no"}', RequestError),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n{}", WrongAddressError),
+        (b"HTTP/1.1 302 Found\r\nContent-Length: 2\r\n\r\n{}", WrongAddressError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", ConnectError),
+    ],
+    ids=["refused", "missing", "moved", "short"],
+)
+def test_a_download_raises_the_error_of_the_server(
+    answering: Answering, answer: bytes, error: type[Exception]
+):
+    with answering([answer]) as server, pytest.raises(error):
+        list(server.download("/x", {}))
+
+
+def test_an_error_of_who_takes_a_download_is_none_of_the_server(answering: Answering):
+    def write(_piece: bytes) -> None:
+        raise OSError("full")
+
+    with answering([OK]) as server, pytest.raises(OSError, match=r"^full$") as failure:
+        list(map(write, server.download("/x", {})))
+    assert not isinstance(failure.value, Error)

@@ -2,15 +2,19 @@
 
 import io
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Exit
 
 from dunena.backup.reading import BackupReader
 from tests.e2e.folders import read_json, until, write_files
@@ -21,6 +25,17 @@ from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
 CAN_STOP = pytest.mark.skipif(sys.platform == "win32", reason="no process can be stopped there")
+
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="its shell is another")
+
+
+def by_shell(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of sh in which "$@" is the program."""
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *PROGRAM],
+        capture_output=True, encoding="utf-8", errors="replace", cwd=ROOT, timeout=30, check=False,
+    )  # fmt: skip
 
 
 def put(server: ServerProcess, key: str, value: object, query: str = "") -> None:
@@ -119,6 +134,83 @@ def test_the_pages_that_a_folders_server_shows_are_in_its_backup(tmp_path: Path)
     assert run(None, "restore", str(file), *to)["pages"] == 0, "they are there already"
 
 
+def test_each_restore_keeps_the_page_that_it_replaces(tmp_path: Path) -> None:
+    write_files(tmp_path / "pages", {"panel.html": "of the backup"})
+    write_files(tmp_path / "values", {"a.json": "1"})
+    file, target = tmp_path / "backup.zip", tmp_path / "target"
+    www = ("--www", str(tmp_path / "pages"))
+    run(None, "backup", str(file), "--cache-dir", str(tmp_path / "values"), *www)
+    for text in ("first", "second", "third"):
+        write_files(target, {"panel.html": text})
+        to = ("--cache-dir", str(tmp_path / "new"), "--www", str(target))
+        assert run(None, "restore", str(file), *to)["pages"] == 1
+    kept = {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()}
+    assert kept == {
+        "panel.html": "of the backup",
+        "panel.html.before-restore": "first",
+        "panel.html.before-restore-2": "second",
+        "panel.html.before-restore-3": "third",
+    }
+
+
+def test_a_restore_writes_no_other_file_than_the_page(tmp_path: Path) -> None:
+    write_files(tmp_path, {"pages/panel.html": "of the backup", "values/a.json": "1"})
+    file, target = tmp_path / "backup.zip", tmp_path / "target"
+    www = ("--www", str(tmp_path / "pages"))
+    run(None, "backup", str(file), "--cache-dir", str(tmp_path / "values"), *www)
+    mine = {"panel.html.restoring": "mine", "other": "mine"}
+    write_files(target, mine)
+    to = ("--cache-dir", str(tmp_path / "new"), "--www", str(target))
+    assert run(None, "restore", str(file), *to)["pages"] == 1
+    there = {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()}
+    assert there == mine | {"panel.html": "of the backup"}
+
+
+@POSIX
+def test_a_restore_writes_through_no_link(tmp_path: Path) -> None:
+    from dunena.backup.pages import write_page
+
+    victim, target = tmp_path / "victim", tmp_path / "target"
+    victim.write_text("mine", encoding="utf-8")
+    target.mkdir()
+    (target / "panel.html.restoring").symlink_to(victim)
+    (target / f".restoring-{os.getpid()}-1").symlink_to(victim)
+    (target / "panel.html").symlink_to(victim)
+    assert write_page(target, "panel.html", [b"of the backup"])
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert (target / "panel.html").read_text(encoding="utf-8") == "of the backup"
+    assert not (target / "panel.html").is_symlink()
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    from dunena.backup.pages import write_page
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x"
+        raise OSError("full")
+
+    with pytest.raises(OSError, match=r"^full$"):
+        write_page(tmp_path, "panel.html", pieces())
+    assert not list(tmp_path.iterdir())
+
+
+def test_pages_beyond_the_limits_are_named_as_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dunena.backup import pages
+    from dunena.backup.writing import Snapshot, write_backup
+
+    def left_out() -> list[str]:
+        content = b"".join(write_backup(Snapshot([], 1, 0), "1", pages.read_pages(tmp_path)))
+        return BackupReader(io.BytesIO(content), len(content)).manifest.left_out
+
+    deep = "/".join("d" * (pages.FOLDERS_DEEP_MAX + 1))
+    write_files(tmp_path, {f"{deep}/deep.html": "x", "a.html": "x", "b.html": "x"})
+    assert left_out() == [f"{deep}: below {pages.FOLDERS_DEEP_MAX} other folders"]
+    monkeypatch.setattr(pages, "PAGES_MAX", 1)
+    assert left_out() == ["b.html: it and what follows are more than 1 files"]
+
+
 def test_a_backup_replaces_no_file_unless_it_is_told_to(
     server: ServerProcess, tmp_path: Path
 ) -> None:
@@ -139,6 +231,68 @@ def test_a_backup_goes_into_a_pipe(server: ServerProcess) -> None:
     backup = BackupReader(io.BytesIO(done.stdout), len(done.stdout))
     backup.check()
     assert [one.key for one in backup.entries] == ["score"]
+
+
+@POSIX
+def test_a_file_that_cannot_be_written_is_no_fault_of_the_server(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    put(server, "large", os.urandom(100_000).hex())
+    file = tmp_path / "backup.zip"
+    limited = f'ulimit -f 16; exec "$@" backup {shlex.quote(str(file))} --url {server.url}'
+    assert_failed(by_shell(limited), says=(f"{file} cannot be written: File too large",))
+    assert not list(tmp_path.glob("*.zip*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full there")
+def test_a_full_standard_output_is_a_sentence(server: ServerProcess) -> None:
+    put(server, "large", os.urandom(100_000).hex())
+    done = by_shell(f'exec "$@" backup - --url {server.url} > /dev/full')
+    assert_failed(done, says=("standard output cannot be written: No space left on device",))
+
+
+@POSIX
+def test_a_closed_pipe_ends_a_backup_without_a_word(server: ServerProcess) -> None:
+    put(server, "large", os.urandom(1_000_000).hex())
+    done = by_shell(f'{{ "$@" backup - --url {server.url}; echo $? >&2; }} | head -c 100')
+    assert done.stderr == "0\n"
+
+
+def test_a_server_that_does_not_answer_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    from dunena.cli.archive import open_lines
+    from dunena.cli.new_file import write_new
+    from dunena.client.errors import NoAnswerError
+
+    with pytest.raises(NoAnswerError, match="in 10 s"), write_new(tmp_path / "backup.zip"):
+        raise NoAnswerError("No answer in 10 s")
+    assert not list(tmp_path.iterdir())
+    write_files(tmp_path, {"values.jsonl": ""})
+    with pytest.raises(NoAnswerError, match="in 10 s"), open_lines(tmp_path / "values.jsonl"):
+        raise NoAnswerError("No answer in 10 s")
+
+
+def test_a_server_that_does_not_answer_an_export_is_no_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from dunena.cli.commands.export import export
+    from dunena.client.errors import NoAnswerError
+    from dunena.client.http import Http
+
+    answers = iter([
+        {"permitted": {"rights": ["read"], "keys": ["*"], "namespaces": ["*"]}},
+        {"total": 1, "namespaces": [{"ns": "", "keys": 1}]},
+    ])  # fmt: skip
+
+    def ask(*_arguments: object) -> Any:
+        answer = next(answers, None)
+        if answer is None:
+            raise NoAnswerError("No answer in 10 s")
+        return answer
+
+    monkeypatch.setattr(Http, "ask", ask)
+    with pytest.raises(Exit):
+        export(tmp_path / "values.jsonl", token=None)
+    assert capsys.readouterr().err == "dunena: No answer in 10 s\n"
 
 
 def test_a_store_with_other_keys_is_only_changed_as_it_is_told(
@@ -270,6 +424,33 @@ def test_a_restore_that_is_killed_is_finished_by_the_next_one(
     assert run(other, "restore", str(file))["same"] == 20_000
 
 
+def test_the_copy_of_an_interrupted_restore_is_used_again_only_if_it_has_what_is_lost(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.zip"
+    mark = tmp_path / f"backup.zip.127.0.0.1-{server.port}.restoring"
+    put(server, "score", 1)
+    run(server, "backup", str(file))
+    put(server, "score", 2)
+    first = run(server, "restore", str(file), "--replace")["copy"]
+    mark.write_text(json.dumps(first), encoding="utf-8")
+    put(server, "score", 2)
+    assert run(server, "restore", str(file), "--replace")["copy"] == first, "it has all"
+    mark.write_text(json.dumps(first), encoding="utf-8")
+    put(server, "work", "precious")
+    second = run(server, "restore", str(file), "--replace")["copy"]
+    assert second != first
+    assert run(server, "restore", second, "--merge")["new"] == 1
+    assert http(server, "GET", "/kv/work").json == "precious"
+    mark.write_text(json.dumps(first), encoding="utf-8")
+    put(server, "score", 3)
+    Path(first).unlink()
+    third = run(server, "restore", str(file), "--replace")["copy"]
+    assert third not in (first, second)
+    run(server, "restore", third, "--merge")
+    assert http(server, "GET", "/kv/score").json == 3
+
+
 def test_a_folder_that_cannot_be_written_and_a_missing_one_are_sentences(
     server: ServerProcess, tmp_path: Path
 ) -> None:
@@ -280,3 +461,16 @@ def test_a_folder_that_cannot_be_written_and_a_missing_one_are_sentences(
     done = run_program("backup", file, "--url", "http://127.0.0.1:9")
     assert done.returncode == 4
     assert not list(tmp_path.glob("*backup*"))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is text there")
+def test_commands_tell_of_names_that_are_no_text(tmp_path: Path) -> None:
+    values = os.fsdecode(bytes(tmp_path) + b"/values\xff")
+    write_files(Path(values), {"a.json": "1"})
+    file = os.fsdecode(bytes(tmp_path) + b"/backup\xff.zip")
+    made = run(None, "backup", file, "--cache-dir", values)
+    assert made["file"] == f"{tmp_path}/backup\ufffd.zip"
+    found = run(None, "doctor", "--cache-dir", values, "--port", "0", "--json")
+    assert found["settings"]["cache-dir"]["value"] == f"{tmp_path}/values\ufffd"
+    pages = os.fsdecode(bytes(tmp_path) + b"/www\xff")
+    assert run(None, "new", "poll", pages)["folder"] == f"{tmp_path}/www\ufffd/poll"

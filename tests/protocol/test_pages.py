@@ -1,17 +1,25 @@
 """What the server tells of the user's pages: who has them open, and what went wrong in them."""
 
+import io
 import json
 import os
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from dunena.backup.reading import BackupReader
+from dunena.server.static.page_list import PAGES_MAX
 from tests.protocol.clients import http, open_client
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
 PAGE = "<!doctype html><title>\n  Score &amp;\n clock</title>"
+
+HAS_BYTES = pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="every name is text there"
+)
 
 
 @pytest.fixture
@@ -153,3 +161,64 @@ def test_a_file_that_a_page_asks_for_and_is_not_there_is_an_error_of_the_page(
         http(server, "GET", missing, headers={"Referer": "http://other/www/a.html"}).status == 404
     )
     assert len(described(server)["show/overlay.html"]["errors"]) == 1
+
+
+@HAS_BYTES
+def test_a_name_that_is_no_text_is_left_out(server: ServerProcess, pages: Path) -> None:
+    for name in (b"bad\xff.html", b"bad\xff.txt", b".hidden\xff"):
+        Path(os.fsdecode(bytes(pages / "show") + b"/" + name)).write_text("x", "utf-8")
+    folder = Path(os.fsdecode(bytes(pages) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "a.html").write_text("x", "utf-8")
+    assert list(described(server)) == ["index.html", "show/overlay.html"]
+    (pages / "index.html").unlink()
+    reply = http(server, "GET", "/www/", headers={"Accept": "text/html"})
+    assert (reply.status, reply.body.count(b"<li>")) == (200, 1)
+    backup = http(server, "GET", "/backup").body
+    reader = BackupReader(io.BytesIO(backup), len(backup))
+    assert reader.pages == ["show/overlay.html"]
+    reason = "the name is not valid UTF-8"
+    assert reader.manifest.left_out == [
+        f"caf\ufffd: {reason}",
+        f"show/bad\ufffd.html: {reason}",
+        f"show/bad\ufffd.txt: {reason}",
+    ]
+
+
+@HAS_BYTES
+def test_folders_whose_names_are_no_text_are_told_of_readably(
+    start_server: StartServer, pages: Path
+) -> None:
+    www = pages.rename(os.fsdecode(bytes(pages) + b"\xff"))
+    (www / "index.html").unlink()
+    values = Path(os.fsdecode(bytes(pages.with_name("values")) + b"\xff"))
+    server = start_server("--www", str(www), folder=values)
+    shown = f"{pages}\ufffd"
+    assert http(server, "GET", "/pages").json["folder"] == shown
+    assert http(server, "GET", "/templates").json["folder"] == shown
+    values_shown = f"{pages.with_name('values')}\ufffd"
+    assert http(server, "GET", "/server").json["folder"] == values_shown
+    settings = http(server, "GET", "/info").json["settings"]
+    assert (settings["www"], settings["cache-dir"]) == (shown, values_shown)
+    for path in ("/www/", "/www/none"):
+        page = http(server, "GET", path, headers={"Accept": "text/html"})
+        assert page.status in (200, 404)
+        assert shown in page.body.decode()
+    assert http(server, "GET", "/health").status == 200
+    www.rename(pages)
+    assert shown in http(server, "GET", "/pages").json["problem"]
+
+
+def test_more_pages_than_are_listed_are_told_of(server: ServerProcess, pages: Path) -> None:
+    (pages / "index.html").unlink()
+    many = pages / "many"
+    many.mkdir()
+    for number in range(PAGES_MAX - 1):
+        (many / f"{number}.html").touch()
+    told = f"Only the first {PAGES_MAX} are listed.".encode()
+    for is_more in (False, True):
+        answer = http(server, "GET", "/pages").json
+        assert (len(answer["pages"]), answer["hasMore"]) == (PAGES_MAX, is_more)
+        reply = http(server, "GET", "/www/", headers={"Accept": "text/html"})
+        assert (reply.body.count(b"<li>"), told in reply.body) == (PAGES_MAX, is_more)
+        (many / "more.html").touch()

@@ -114,6 +114,7 @@ NO_IO_ROOMS = {
     "sessions": set(),
     "watches": set(),
     "windows_names.py": set(),
+    "readable_text.py": set(),
     "qr_code.py": set(),
     "server/limits.py": set(),
     "server/message_budget.py": set(),
@@ -132,7 +133,7 @@ NO_IO_ROOMS = {
 
 # A room may import what stands to the right of it, and itself.
 DIRECTIONS = {
-    "backup": {"persistence", "plain_files", "store", "windows_names"},
+    "backup": {"persistence", "plain_files", "readable_text", "store", "windows_names"},
     "client": set(),
     "sync.py": {"client"},
     "store": set(),
@@ -143,23 +144,24 @@ DIRECTIONS = {
     "sessions": set(),
     "dialects": {"store", "hub", "frames", "sessions", "watches"},
     "plain_files.py": set(),
+    "readable_text.py": set(),
     "windows_names.py": set(),
     "persistence": {"histogram", "plain_files", "store", "windows_names"},
     "telemetry.py": {"histogram"},
     "setting_table.py": {"dialects", "persistence", "store"},
-    "settings.py": {"dialects", "persistence", "setting_table", "store"},
+    "settings.py": {"dialects", "persistence", "readable_text", "setting_table", "store"},
     "desktop": {"templates"},
     "templates": {"windows_names"},
-    "logs.py": {"desktop", "setting_table"},
+    "logs.py": {"desktop", "readable_text", "setting_table"},
     "qr_code.py": set(),
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
         "sessions", "telemetry", "setting_table", "settings", "watches", "windows_names",
-        "templates", "qr_code", "backup",
+        "templates", "qr_code", "readable_text", "backup",
     },
     "cli": {
         "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
-        "desktop", "logs", "plain_files", "templates", "qr_code", "backup",
+        "desktop", "logs", "plain_files", "templates", "qr_code", "readable_text", "backup",
     },
 }  # fmt: skip
 

@@ -31,3 +31,8 @@ def test_key_file_name_escapes_special_device_characters_as_before() -> None:
     """File names in existing folders must not change."""
     assert key_file_name("conin$", folds_case=False).text == "conin%24.json"
     assert key_file_name("com¹", folds_case=False).text == "com%C2%B9.json"
+
+
+@pytest.mark.parametrize("name", ["bad\udcff.html", "\ud800", "a\udfff"])
+def test_a_name_that_is_no_text_is_not_plain(name: str) -> None:
+    assert not is_plain_name(name)

@@ -11,7 +11,8 @@ from dunena.cli.connect_options import Json, Token, Url
 from dunena.cli.failure import fail
 from dunena.cli.output import count_of, is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
-from dunena.desktop.terminal import say
+from dunena.client.errors import NoAnswerError
+from dunena.desktop.terminal import is_reader_gone, say, silence
 
 if TYPE_CHECKING:
     from dunena.backup.form import Manifest
@@ -88,7 +89,15 @@ def _checked(draft: IO[bytes]) -> "Manifest":
 def _write_to_stdout(place: BackupPlace, *, has_pages: bool) -> None:
     if sys.stdout.isatty():
         fail("a backup is a zip, which no terminal shows: write it to a file, or into a pipe")
-    missing = place.save(sys.stdout.buffer, has_pages=has_pages)
-    sys.stdout.buffer.flush()
+    try:
+        missing = place.save(sys.stdout.buffer, has_pages=has_pages)
+        sys.stdout.buffer.flush()
+    except NoAnswerError:
+        raise
+    except OSError as error:
+        silence(sys.stdout.fileno())
+        if is_reader_gone(error):
+            return
+        fail(f"standard output cannot be written: {error.strerror or error}")
     if missing:
         fail(f"{len(missing):,} values cannot be read: {missing[0]}")

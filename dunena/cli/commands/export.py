@@ -11,6 +11,7 @@ from dunena.cli.failure import fail
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.permitted import Permitted
 from dunena.client.address import DEFAULT_URL
+from dunena.client.errors import NoAnswerError
 from dunena.desktop.terminal import say
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def export(
                         progress(draft.count)
                     draft.flush()
             draft.finish()
+        except NoAnswerError:
+            raise
         except OSError as error:
             fail(f"{file} cannot be written: {error.strerror}")
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from dunena.readable_text import readable_text
 from dunena.server.http.message import Prepared, Response
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.media_types import media_type
@@ -48,7 +49,7 @@ class NewPages:
             "mayMake": is_for_admin and self._refusal(folder) is None,
         }
         if is_for_admin:
-            fields["folder"] = None if folder is None else str(folder)
+            fields["folder"] = None if folder is None else readable_text(folder)
         return Prepared(Response(200, orjson.dumps(fields)))
 
     def _refusal(self, folder: Path | None) -> str | None:
@@ -57,7 +58,8 @@ class NewPages:
             return "This server has no folder of pages: start it with --www FOLDER"
         if self._www.root is None and folder.exists() and not folder.joinpath(OWN_PAGES).exists():
             # Its content is somebody's, who has not asked for it to be shown.
-            return f"The folder {folder} is there already: start with --www {folder} to use it"
+            shown = readable_text(folder)
+            return f"The folder {shown} is there already: start with --www {shown} to use it"
         return None
 
     def preview(self, path: str) -> Prepared:
@@ -78,6 +80,7 @@ class NewPages:
         refusal = self._refusal(folder)
         if folder is None or refusal is not None:
             return Prepared(Response.error(409, refusal or ""))
+        shown = readable_text(folder)
         is_new = self._www.root is None
         try:
             made = write_template(template, folder, name)
@@ -89,7 +92,7 @@ class NewPages:
             text = f"There is a {name or template} among your pages already"
             return Prepared(Response.error(409, text, fields={"code": "conflict"}))
         except OSError as error:
-            text = f"{folder} cannot be written: {error.strerror or error}"
+            text = f"{shown} cannot be written: {error.strerror or error}"
             return Prepared(Response.error(507, text))
         self._www.root = folder
         fields = _described(read_template(template), folder, made.name)

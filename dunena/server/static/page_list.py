@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dunena.dialects.grants import Right
+from dunena.readable_text import readable_text
 from dunena.server.http.message import Request, Response
 from dunena.windows_names import is_plain_name
 
@@ -48,15 +49,16 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def find_pages(root: Path) -> list[str]:
-    """Return the paths below ``root`` of up to `PAGES_MAX` pages, with slashes, in order.
+def find_pages(root: Path) -> tuple[list[str], bool]:
+    """Return the paths below ``root`` of up to `PAGES_MAX` pages, and whether there are more.
 
+    Paths are in order, with slashes.
     These are files that a request could get: no hidden ones, and none behind a link. Raise
     `OSError` if ``root`` cannot be read; a folder in it that cannot be is left out.
     """
     found: list[str] = []
     folders = [("", 0)]
-    while folders and len(found) < PAGES_MAX:
+    while folders and len(found) <= PAGES_MAX:
         folder, depth = folders.pop(0)
         try:
             entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
@@ -71,14 +73,16 @@ def find_pages(root: Path) -> list[str]:
                 folders.append((f"{folder}{entry.name}/", depth + 1))
             elif entry.is_file(follow_symlinks=False) and entry.name.lower().endswith(_SUFFIXES):
                 found.append(f"{folder}{entry.name}")
-    return found[:PAGES_MAX]
+    return found[:PAGES_MAX], len(found) > PAGES_MAX
 
 
 def list_pages(request: Request, root: Path) -> Response:
     """Answer with a list of the pages of the folder; raise `OSError` if it cannot be read."""
-    pages = find_pages(root)
+    pages, has_more = find_pages(root)
     links = "\n".join(f'<li><a href="{quote(page)}">{escape(page)}</a></li>' for page in pages)
     text = f"<ul>\n{links}\n</ul>" if pages else "<p>There are no pages yet.</p>"
+    if has_more:
+        text += f"\n<p>Only the first {PAGES_MAX} are listed.</p>"
     body = _DOCUMENT.format(title="Pages", text=f"{text}\n{_where(request, root)}")
     return Response(200, body.encode(), _HTML, {"Cache-Control": "no-cache"})
 
@@ -110,4 +114,4 @@ def _up(request: Request) -> str:
 def _where(request: Request, root: Path) -> str:
     if Right.ADMIN not in request.grant.rights:
         return ""
-    return f"<p>Pages are files in the folder <code>{escape(str(root))}</code>.</p>"
+    return f"<p>Pages are files in the folder <code>{escape(readable_text(root))}</code>.</p>"

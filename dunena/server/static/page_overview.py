@@ -12,10 +12,11 @@ from pathlib import Path
 
 import orjson
 
+from dunena.readable_text import readable_text
 from dunena.server.http.message import BadTargetError, Prepared, Response, decode_component
 from dunena.server.registry import ConnectionFacts, Registry
 from dunena.server.static.folder import WwwFolder
-from dunena.server.static.page_list import PAGES_MAX, find_pages
+from dunena.server.static.page_list import find_pages
 from dunena.server.static.page_reports import PageError, PageErrors, PageLoad, PageLoads
 from dunena.server.static.request_path import INDEX
 
@@ -69,21 +70,21 @@ def _file_of(page: str) -> str:
 
 def _describe(root: Path | None, visitors: _Visitors, errors: _Errors, loads: _Loads) -> Prepared:
     pages: list[dict[str, object]] = []
-    problem = None
+    problem, has_more = None, False
     if root is not None:
         try:
-            paths = find_pages(root)
+            paths, has_more = find_pages(root)
         except OSError as error:
-            paths, problem = [], f"{root} cannot be read: {error.strerror or error}"
+            paths, problem = [], f"{readable_text(root)} cannot be read: {error.strerror or error}"
         pages = [
             _page(root, path, visitors.get(path, []), errors.get(path, []), loads.get(path))
             for path in paths
         ]
     fields = {
-        "folder": None if root is None else str(root),
+        "folder": None if root is None else readable_text(root),
         "problem": problem,
         "pages": pages,
-        "hasMore": len(pages) == PAGES_MAX,
+        "hasMore": has_more,
     }
     return Prepared(Response(200, orjson.dumps(fields)))
 

@@ -5,6 +5,7 @@ from heapq import nlargest
 import orjson
 
 from dunena import NAME, __version__
+from dunena.readable_text import readable_text
 from dunena.server.access.admission import Admission
 from dunena.server.access.null_origin import DISK_ORIGINS, NullOriginPolicy
 from dunena.server.access.refusals import origin_option
@@ -53,7 +54,7 @@ class Overview:
             {
                 "name": NAME,
                 "version": __version__,
-                "folder": None if folder is None else str(folder.absolute()),
+                "folder": None if folder is None else readable_text(folder.absolute()),
                 **self._store(at),
                 "uptime": at.uptime_seconds,
                 "host": self._settings.host,
