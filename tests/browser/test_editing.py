@@ -186,6 +186,50 @@ def test_a_null_becomes_what_is_typed(
     assert value_of(shared_server, key)["note"] == 12  # type: ignore[index]
 
 
+def test_a_number_that_cannot_be_stored_exactly_is_refused_with_the_reason(
+    detail: DetailView, shared_server: ServerProcess, key: str
+) -> None:
+    detail.leaf("2").click()
+    field = field_of(detail, "score")
+    field.fill("1e-400")
+    sentence = detail.tree.get_by_role("alert")
+    expect(sentence).to_have_text(
+        "This cannot be stored: a number that is closer to 0 than any that computers keep."
+    )
+    field.press("Enter")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("1e400")
+    expect(sentence).to_have_text("This cannot be stored: a number past 1.8e308.")
+    field.fill("0e-400")
+    expect(sentence).to_be_hidden()
+    field.press("Enter")
+    expect(detail.status).to_have_text("Saved.")
+    assert value_of(shared_server, key)["home"]["score"] == 0  # type: ignore[index]
+
+
+def test_json_that_cannot_be_stored_is_refused_in_place_of_null(
+    detail: DetailView, shared_server: ServerProcess, key: str
+) -> None:
+    refused = {
+        "1e400": "a number past 1.8e308", "[1e400]": "a number past 1.8e308",
+        "18446744073709551616": "an integer past 64 bits",
+        '{"a":"\\ud800"}': "half of a character, a surrogate without the other one",
+        '{"a":1,"a":2}': 'the name "a" is there twice',
+    }  # fmt: skip
+    detail.leaf("null").click()
+    field = field_of(detail, "note")
+    for typed, reason in refused.items():
+        field.fill(typed)
+        expect(detail.tree.get_by_role("alert")).to_have_text(f"This cannot be stored: {reason}.")
+        field.press("Enter")
+        expect(field).to_have_value(typed)
+    field.fill('{"a":"\\ud83d\\ude00"}')
+    expect(detail.tree.get_by_role("alert")).to_have_text("This will be an object.")
+    field.press("Enter")
+    expect(detail.status).to_have_text("Saved.")
+    assert value_of(shared_server, key)["note"] == {"a": "\U0001f600"}  # type: ignore[index]
+
+
 # --- one click ---
 
 

@@ -5,7 +5,7 @@ import { button, element, say } from "../../lib/dom.js";
 import {
   GONE, isSame, isSamePlace, MOVED, nodeAt, OTHER, Refusal, textOf,
 } from "../../lib/edits.js";
-import { AS, jsonOf, kindOf, numberOf } from "../../lib/typed.js";
+import { AS, kindOf, readAs } from "../../lib/typed.js";
 import { inWords, shortened } from "./words.js";
 
 const CHARS_MAX = 20_000; // longer texts have the editor of the whole value
@@ -143,11 +143,14 @@ export class LeafField {
     event.stopPropagation(); // Escape would close the panel
   }
 
-  // The JSON of what was typed; null if that is no number.
+  get #read() {
+    return readAs(this.#kind, this.#input.value);
+  }
+
+  // The JSON of what was typed; null if it will not do.
   get #typed() {
-    const { value } = this.#input;
-    if (this.#kind === "number") return numberOf(value);
-    return this.#kind === "null" ? jsonOf(value) : JSON.stringify(value);
+    const { json, fault } = this.#read;
+    return fault ? null : json;
   }
 
   async #save() {
@@ -205,11 +208,12 @@ export class LeafField {
 
   // Says what is the matter with what is typed, if anything.
   #sayTyped() {
-    const isWrong = this.#typed === null;
-    this.#input.setAttribute("aria-invalid", isWrong);
-    if (isWrong) this.#tell(NO_NUMBER);
+    const { json, fault } = this.#read;
+    this.#input.setAttribute("aria-invalid", json === null || Boolean(fault));
+    if (json === null) this.#tell(NO_NUMBER);
+    else if (fault) this.#tell(`This cannot be stored: ${fault.reason}.`);
     else if (this.#kind === "null" && this.#input.value) {
-      this.#tell(`This will be ${AS[kindOf(this.#typed)]}.`);
+      this.#tell(`This will be ${AS[kindOf(json)]}.`);
     } else if (!this.#note.querySelector("button")) say(this.#note, "");
     else if (!this.#reason()) say(this.#note, "");
   }
