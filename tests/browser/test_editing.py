@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, WebSocketRoute, expect
 
 from tests.browser.conftest import Axe, NewTab
 from tests.browser.tab import DetailView, Tab, put, put_text, remove, stored_text
@@ -541,6 +541,62 @@ def test_what_the_server_refuses_is_said(new_tab: NewTab, server: ServerProcess)
     detail = tab.choose("full")
     detail.tree.get_by_role("button", name="n plus 1").click()
     expect(detail.status).to_contain_text("Refused: ")
+
+
+def test_an_answer_without_an_id_is_that_of_the_oldest_request(tab: Tab) -> None:
+    found = tab.page.evaluate(
+        """async () => {
+          const { Api } = await import(new URL("test/net/api.js", location));
+          const { Operations } = await import(new URL("test/net/operations.js", location));
+          const operations = new Operations(new Api(), () => {});
+          const set = (value) => operations.set("answered", "", null, value, { ttl: 0 })
+            .then(() => "stored", ({ message }) => message);
+          const answers = await Promise.all([set("1"), set("1e400"), set("2")]);
+          const lost = set("3");
+          operations.lose();
+          return [...answers, await lost];
+        }"""
+    )
+    assert found == [
+        "stored",
+        "Invalid message format",
+        "stored",
+        "The server cannot be reached.",
+    ]
+
+
+def test_a_field_is_saved_while_one_that_was_given_up_waits(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    put(server, "match", MATCH)
+    tab = new_tab()
+    held: list[str] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        to_server = socket.connect_to_server()
+
+        def forward(message: str | bytes) -> None:
+            if '"Lions"' in str(message):
+                held.append(str(message))
+            else:
+                to_server.send(message)
+
+        socket.on_message(forward)
+
+    tab.page.route_web_socket(re.compile("object-store"), connect)
+    tab.open(server).expect_connected()
+    detail = tab.choose("match")
+    detail.leaf('"Reds"').click()
+    field_of(detail, "name").fill("Lions")
+    field_of(detail, "name").press("Enter")
+    expect(detail.status).to_have_text("Saving …")
+    field_of(detail, "name").press("Escape")
+    detail.leaf("2").click()
+    field_of(detail, "score").fill("3")
+    field_of(detail, "score").press("Enter")
+    expect(detail.leaf("3")).to_be_visible()
+    assert len(held) == 1
+    assert value_of(server, "match")["home"] == {"name": "Reds", "score": 3}  # type: ignore[index]
 
 
 # --- Text and JSON ---

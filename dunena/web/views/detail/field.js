@@ -74,10 +74,12 @@ export class LeafField {
   // Saves what was typed, and closes the field. Resolves to whether it is closed.
   async finish() {
     if (!this.isOpen) return true;
-    this.#saving ??= this.#save().finally(() => {
-      this.#saving = null;
+    if (this.#saving) return this.#saving;
+    const saving = this.#save().finally(() => {
+      if (saving === this.#saving) this.#saving = null;
     });
-    return this.#saving;
+    this.#saving = saving;
+    return saving;
   }
 
   // Closes the field without saving.
@@ -86,6 +88,7 @@ export class LeafField {
     const { row } = this;
     const hadFocus = this.root.contains(document.activeElement);
     this.row = null;
+    this.#saving = null; // what is opened next does not wait for an answer to this
     this.#tree.pinned = null;
     row.root.querySelector(".place").hidden = false;
     this.root.remove();
@@ -169,11 +172,12 @@ export class LeafField {
 
   async #send(after) {
     const { row } = this;
-    this.#input.readOnly = true;
+    const input = this.#input;
+    input.readOnly = true;
     const edit = { kind: "replace", path: row.path, before: this.#before, after };
     const error = isSame(this.#before, after) ? null : await this.onSave(edit, this.#seen, row);
-    if (row !== this.row) return; // the user has given up
-    this.#input.readOnly = false;
+    if (!this.isOpen || input !== this.#input) return; // the user has given up
+    input.readOnly = false;
     if (!error) this.close();
     else if (error instanceof Refusal) this.#refuse(error);
     else this.#tell(inWords(error));
