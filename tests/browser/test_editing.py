@@ -315,6 +315,7 @@ def test_a_member_is_renamed_in_its_place(
     name.fill("home")
     name.press("Enter")
     expect(detail.tree.get_by_role("alert")).to_have_text("There is a “home” already.")
+    expect(detail.status).to_have_text("There is a “home” already.")
     name.fill("on air")
     name.press("Enter")
     expect(detail.row("on air")).to_be_visible()

@@ -211,11 +211,12 @@ export class Editing {
       this.#changes.add({ key, ns, edit, after, words });
       const isShown = edit.kind === "replace" && this.#isShown(key, ns);
       if (isShown) this.#tree.preview(edit.path, edit.after);
-    });
+    }, edit.to ?? edit.name);
   }
 
-  // Calls act(key, ns) and says how it went. Resolves to the error, null if there is none.
-  async #attempt(act) {
+  // Calls act(key, ns) and says how it went; `name` is the one that a member is to get. Resolves to
+  // the error, null if there is none.
+  async #attempt(act, name) {
     const { source } = this.#where;
     const { key, ns } = source;
     this.#say("Saving …");
@@ -223,7 +224,7 @@ export class Editing {
       await act(key, ns);
       return null;
     } catch (error) {
-      if (this.#isShown(key, ns)) this.#say(inWords(error), { isNotice: true });
+      if (this.#isShown(key, ns)) this.#say(inWords(error, name), { isNotice: true });
       return error;
     } finally {
       source.refresh();
