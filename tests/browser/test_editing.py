@@ -186,6 +186,19 @@ def test_a_null_becomes_what_is_typed(
     assert value_of(shared_server, key)["note"] == 12  # type: ignore[index]
 
 
+def test_a_field_with_a_problem_leaves_no_saved_below(detail: DetailView) -> None:
+    detail.leaf("2").click()
+    field = field_of(detail, "score")
+    field.fill("3")
+    field.press("Enter")
+    expect(detail.status).to_have_text("Saved.")
+    detail.leaf("3").click()
+    field.fill("abc")
+    expect(detail.tree.get_by_role("alert")).to_contain_text("Only a number fits here")
+    expect(detail.status).not_to_contain_text("Saved.")
+    expect(detail.button("Undo")).to_be_visible()
+
+
 def test_a_number_that_cannot_be_stored_exactly_is_refused_with_the_reason(
     detail: DetailView, shared_server: ServerProcess, key: str
 ) -> None:

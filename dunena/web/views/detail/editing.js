@@ -43,6 +43,7 @@ export class Editing {
       this.#isShown(key, ns) && this.#say(words ?? "Saved.", { isNotice: Boolean(words) });
     this.#tree.onAct = (what, row, control, event) => this.#act(what, row, control, event);
     this.#field.onSave = (edit, seen) => this.#make(edit, seen);
+    this.#field.onProblem = () => !this.bar.classList.contains("notice") && this.#say("");
     this.#field.onNext = (row, by) => this.#leafAfter(row, by);
     this.#field.onClose = (row, hadFocus) => this.#closed(row, hadFocus);
     this.#form.onClose = (row, hadFocus) => this.#closed(row, hadFocus);

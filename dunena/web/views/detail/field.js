@@ -13,6 +13,7 @@ const NO_NUMBER = "Only a number fits here, such as 12 or -3.5. The ⋯ beside i
 
 export class LeafField {
   onSave = async () => null; // (edit, seen, row): resolves to null or the error that it met
+  onProblem = () => {}; // what is typed will not do, or somebody else was there before
   onNext = () => null; // (row, by): returns the function that goes to the next leaf, or null
   onClose = () => {}; // (row, hadFocus)
   row = null; // of the tree; null while the field is closed
@@ -190,6 +191,7 @@ export class LeafField {
       this.close(); // nothing that was typed is lost
       return;
     }
+    this.onProblem();
     const save = (text) => button(text, () => this.#overwrite(found));
     const close = (text) => button(text, () => this.close());
     if (reason === OTHER) {
@@ -214,6 +216,7 @@ export class LeafField {
   #sayTyped() {
     const { json, fault } = this.#read;
     this.#input.setAttribute("aria-invalid", json === null || Boolean(fault));
+    if (json === null || fault) this.onProblem();
     if (json === null) this.#tell(NO_NUMBER);
     else if (fault) this.#tell(`This cannot be stored: ${fault.reason}.`);
     else if (this.#kind === "null" && this.#input.value) {
