@@ -60,6 +60,29 @@ def test_the_server_view_shows_the_server_and_its_counters(
     expect(part(tab, "Counters")).to_contain_text("Changes2")
 
 
+def test_the_server_view_says_that_the_server_cannot_be_reached(
+    blank_tab: Tab, server: ServerProcess
+) -> None:
+    tab = blank_tab.open(server, "server").expect_connected()
+    health = part(tab, "Health")
+    expect(health).to_contain_text("healthy")
+    view = tab.page.locator("#view-server")
+    expect(view).not_to_have_class(re.compile("stale"))
+    server.stop()
+    problem = tab.page.locator("#server-problem")
+    expect(problem).to_have_text(
+        re.compile(r"^The server cannot be reached\. What is shown is from \d+:\d+:\d+")
+    )
+    expect(view).to_have_class(re.compile("stale"))
+    badge, term = health.locator(".badge").first, health.locator("dt").first
+    quiet = term.evaluate("(one) => getComputedStyle(one).color")
+    expect(badge).to_have_css("color", quiet)  # no longer green
+    server.start()
+    expect(problem).to_be_hidden()
+    expect(view).not_to_have_class(re.compile("stale"))
+    tab.forgive_refused()
+
+
 def test_the_server_view_shows_damaged_files(
     blank_tab: Tab, start_server: StartServer, tmp_path: Path
 ) -> None:
