@@ -68,6 +68,7 @@ export class ServerView {
   #say(problem) {
     const isStale = Boolean(problem && this.#drawnAt);
     byId("view-server").classList.toggle("stale", isStale);
+    byId("view-server").classList.toggle("unknown", Boolean(problem && !this.#drawnAt));
     say(byId("server-problem"),
       isStale ? `${problem} What is shown is from ${this.#drawnAt}.` : problem);
   }
