@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, WebSocketRoute, expect
 
 from tests.browser.conftest import Axe, NewTab
 from tests.browser.tab import DetailView, Tab, put, put_text, remove, stored_text
@@ -186,6 +186,63 @@ def test_a_null_becomes_what_is_typed(
     assert value_of(shared_server, key)["note"] == 12  # type: ignore[index]
 
 
+def test_a_field_with_a_problem_leaves_no_saved_below(detail: DetailView) -> None:
+    detail.leaf("2").click()
+    field = field_of(detail, "score")
+    field.fill("3")
+    field.press("Enter")
+    expect(detail.status).to_have_text("Saved.")
+    detail.leaf("3").click()
+    field.fill("abc")
+    expect(detail.tree.get_by_role("alert")).to_contain_text("Only a number fits here")
+    expect(detail.status).not_to_contain_text("Saved.")
+    expect(detail.button("Undo")).to_be_visible()
+
+
+def test_a_number_that_cannot_be_stored_exactly_is_refused_with_the_reason(
+    detail: DetailView, shared_server: ServerProcess, key: str
+) -> None:
+    detail.leaf("2").click()
+    field = field_of(detail, "score")
+    field.fill("1e-400")
+    sentence = detail.tree.get_by_role("alert")
+    expect(sentence).to_have_text(
+        "This cannot be stored: a number that is closer to 0 than any that computers keep."
+    )
+    field.press("Enter")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("1e400")
+    expect(sentence).to_have_text("This cannot be stored: a number past 1.8e308.")
+    field.fill("0e-400")
+    expect(sentence).to_be_hidden()
+    field.press("Enter")
+    expect(detail.status).to_have_text("Saved.")
+    assert value_of(shared_server, key)["home"]["score"] == 0  # type: ignore[index]
+
+
+def test_json_that_cannot_be_stored_is_refused_in_place_of_null(
+    detail: DetailView, shared_server: ServerProcess, key: str
+) -> None:
+    refused = {
+        "1e400": "a number past 1.8e308", "[1e400]": "a number past 1.8e308",
+        "18446744073709551616": "an integer past 64 bits",
+        '{"a":"\\ud800"}': "half of a character, a surrogate without the other one",
+        '{"a":1,"a":2}': 'the name "a" is there twice',
+    }  # fmt: skip
+    detail.leaf("null").click()
+    field = field_of(detail, "note")
+    for typed, reason in refused.items():
+        field.fill(typed)
+        expect(detail.tree.get_by_role("alert")).to_have_text(f"This cannot be stored: {reason}.")
+        field.press("Enter")
+        expect(field).to_have_value(typed)
+    field.fill('{"a":"\\ud83d\\ude00"}')
+    expect(detail.tree.get_by_role("alert")).to_have_text("This will be an object.")
+    field.press("Enter")
+    expect(detail.status).to_have_text("Saved.")
+    assert value_of(shared_server, key)["note"] == {"a": "\U0001f600"}  # type: ignore[index]
+
+
 # --- one click ---
 
 
@@ -271,6 +328,7 @@ def test_a_member_is_renamed_in_its_place(
     name.fill("home")
     name.press("Enter")
     expect(detail.tree.get_by_role("alert")).to_have_text("There is a “home” already.")
+    expect(detail.status).to_have_text("There is a “home” already.")
     name.fill("on air")
     name.press("Enter")
     expect(detail.row("on air")).to_be_visible()
@@ -497,6 +555,62 @@ def test_what_the_server_refuses_is_said(new_tab: NewTab, server: ServerProcess)
     detail = tab.choose("full")
     detail.tree.get_by_role("button", name="n plus 1").click()
     expect(detail.status).to_contain_text("Refused: ")
+
+
+def test_an_answer_without_an_id_is_that_of_the_oldest_request(tab: Tab) -> None:
+    found = tab.page.evaluate(
+        """async () => {
+          const { Api } = await import(new URL("test/net/api.js", location));
+          const { Operations } = await import(new URL("test/net/operations.js", location));
+          const operations = new Operations(new Api(), () => {});
+          const set = (value) => operations.set("answered", "", null, value, { ttl: 0 })
+            .then(() => "stored", ({ message }) => message);
+          const answers = await Promise.all([set("1"), set("1e400"), set("2")]);
+          const lost = set("3");
+          operations.lose();
+          return [...answers, await lost];
+        }"""
+    )
+    assert found == [
+        "stored",
+        "Invalid message format",
+        "stored",
+        "The server cannot be reached.",
+    ]
+
+
+def test_a_field_is_saved_while_one_that_was_given_up_waits(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    put(server, "match", MATCH)
+    tab = new_tab()
+    held: list[str] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        to_server = socket.connect_to_server()
+
+        def forward(message: str | bytes) -> None:
+            if '"Lions"' in str(message):
+                held.append(str(message))
+            else:
+                to_server.send(message)
+
+        socket.on_message(forward)
+
+    tab.page.route_web_socket(re.compile("object-store"), connect)
+    tab.open(server).expect_connected()
+    detail = tab.choose("match")
+    detail.leaf('"Reds"').click()
+    field_of(detail, "name").fill("Lions")
+    field_of(detail, "name").press("Enter")
+    expect(detail.status).to_have_text("Saving …")
+    field_of(detail, "name").press("Escape")
+    detail.leaf("2").click()
+    field_of(detail, "score").fill("3")
+    field_of(detail, "score").press("Enter")
+    expect(detail.leaf("3")).to_be_visible()
+    assert len(held) == 1
+    assert value_of(server, "match")["home"] == {"name": "Reds", "score": 3}  # type: ignore[index]
 
 
 # --- Text and JSON ---

@@ -60,6 +60,44 @@ def test_the_server_view_shows_the_server_and_its_counters(
     expect(part(tab, "Counters")).to_contain_text("Changes2")
 
 
+def test_the_server_view_says_that_the_server_cannot_be_reached(
+    blank_tab: Tab, server: ServerProcess
+) -> None:
+    tab = blank_tab.open(server, "server").expect_connected()
+    health = part(tab, "Health")
+    expect(health).to_contain_text("healthy")
+    view = tab.page.locator("#view-server")
+    expect(view).not_to_have_class(re.compile("stale"))
+    server.stop()
+    problem = tab.page.locator("#server-problem")
+    expect(problem).to_have_text(
+        re.compile(r"^The server cannot be reached\. What is shown is from \d+:\d+:\d+")
+    )
+    expect(view).to_have_class(re.compile("stale"))
+    badge, term = health.locator(".badge").first, health.locator("dt").first
+    quiet = term.evaluate("(one) => getComputedStyle(one).color")
+    expect(badge).to_have_css("color", quiet)  # no longer green
+    server.start()
+    expect(problem).to_be_hidden()
+    expect(view).not_to_have_class(re.compile("stale"))
+    tab.forgive_refused()
+
+
+def test_the_server_view_of_a_token_without_admin_has_no_empty_panels(
+    new_tab: NewTab, start_server: StartServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "tokens.toml"
+    file.touch(mode=0o600)
+    file.write_text('[some]\ntoken = "some"\nrights = ["read", "write"]\n', "utf-8")
+    tab = new_tab().open(start_server("--tokens", str(file)), "server")
+    tab.page.get_by_role("textbox", name="Token").fill("some")
+    tab.button("Continue").click()
+    tab.expect_connected()
+    expect(tab.page.locator("#server-problem")).to_contain_text("Not permitted")
+    expect(tab.page.locator("#view-server .panel").filter(visible=True)).to_have_count(0)
+    tab.problems.clear()  # requests without a token, and those that were refused
+
+
 def test_the_server_view_shows_damaged_files(
     blank_tab: Tab, start_server: StartServer, tmp_path: Path
 ) -> None:

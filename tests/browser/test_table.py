@@ -583,6 +583,41 @@ def test_a_large_import_goes_in_batches_and_names_what_is_refused(
     tab.forgive("413")
 
 
+def test_keys_that_cannot_be_stored_are_left_out_of_an_import_and_named(
+    blank_tab: Tab, server: ServerProcess
+) -> None:
+    put(server, "there", 1)
+    tab = blank_tab.open(server).expect_connected()
+    content = {"a": 1, "": "x", "two\nlines": 2, "there": 3, "k" * 600: 4}
+    dialog = drop(tab, ("keys.json", json.dumps(content).encode()))
+    expect(dialog.get_by_role("status")).to_have_text("1 new, 1 replaced, in no namespace.")
+    left_out = dialog.get_by_role("alert")
+    expect(left_out).to_contain_text(re.compile('^Left out: "", .*Key must not be empty'))
+    import_button(dialog).click()
+    expect(dialog.get_by_role("status")).to_have_text("Stored 2 keys.")
+    expect(left_out).to_contain_text("Key must not be empty")
+    assert values(server) == {"a": 1, "there": 3}
+    tab.forgive("/entries")
+    tab.forgive("400")
+    tab.forgive("413")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"x": 1, "y": 2, "x": 3}', '{"key": "a", "value": 1, "value": 2}']
+)
+def test_a_file_with_a_name_twice_is_refused(
+    blank_tab: Tab, server: ServerProcess, content: str
+) -> None:
+    put(server, "there", 1)
+    tab = blank_tab.open(server).expect_connected()
+    dialog = drop(tab, ("twice.json", content.encode()))
+    name = "x" if "x" in content else "value"
+    expect(dialog.get_by_role("alert")).to_have_text(
+        f'twice.json: line 1 has the name "{name}" twice.'
+    )
+    expect(import_button(dialog)).to_be_disabled()
+
+
 def test_files_can_be_chosen_on_the_start_screen_too(
     blank_tab: Tab, server: ServerProcess, tmp_path: Path
 ) -> None:

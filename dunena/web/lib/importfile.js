@@ -1,7 +1,7 @@
 // Files to import: what `dunena export` writes (JSON Lines, plain or in a zip), an object of values
 // by their keys, and the file of one value, which has the name of its key.
 
-import { compact, member, pairs } from "./json.js";
+import { compact, pairs } from "./json.js";
 
 const ZIP_MARK = "PK";
 const END_OF_ZIP = 0x06054b50;
@@ -31,7 +31,8 @@ export function contentOf(text, name) {
   if (whole === null || typeof whole !== "object" || Array.isArray(whole)) {
     return { entries: [value], value: null };
   }
-  const entries = pairs(text, 1).map(([key, json]) => ({ ns: null, key, value: compact(json) }));
+  const entries = onceNamed(text, `${name}: line 1`)
+    .map(([key, json]) => ({ ns: null, key, value: compact(json) }));
   return { entries, value };
 }
 
@@ -51,8 +52,21 @@ function linesOf(text, name) {
     }
     if (!isEntry(entry)) throw new Error(`${name}: line ${index + 1} has no key and value.`);
     const { key, ns = "", expiresAt = null } = entry;
-    return [{ key, ns, expiresAt, value: member(line, "value"), then: member(line, "then") }];
+    const { value, then } = Object.fromEntries(onceNamed(line, `${name}: line ${index + 1}`));
+    return [{ key, ns, expiresAt, value, then }];
   });
+}
+
+// Returns the pairs of an object's JSON, which must have each name once: JSON.parse would take the
+// last of two and lose the other. `where` begins the sentence about it.
+function onceNamed(text, where) {
+  const found = pairs(text, 1);
+  const names = new Set();
+  for (const [name] of found) {
+    if (names.has(name)) throw new Error(`${where} has the name ${JSON.stringify(name)} twice.`);
+    names.add(name);
+  }
+  return found;
 }
 
 // Returns the key of a value's file: what stands as %XX in its name is a byte of UTF-8.

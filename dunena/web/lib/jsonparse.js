@@ -1,7 +1,7 @@
 // Parses JSON to a tree of nodes that keep the written form: numbers as text, names in their order.
 // For a text that is no JSON it throws a fault with its place, which browsers report differently or
-// not at all. What the server would refuse (a repeated name, an integer past 64 bits) is a fault
-// too.
+// not at all. What the server would refuse, since it cannot be stored exactly, is a fault too: a
+// repeated name, an integer past 64 bits, a number past a float's, half of a surrogate pair.
 
 const DEPTH_MAX = 254;
 const INTEGER_MIN = -(2n ** 63n);
@@ -11,6 +11,8 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const WORD = /[A-Za-z_$][\w$]*/y;
 const WORDS = ["true", "false", "null"];
 const ESCAPES = '"\\/bfnrt';
+const MAYBE_HALF = /\\u[dD][89a-fA-F]|[\ud800-\udfff]/u;
+const HALF = /[\ud800-\udfff]/u; // a surrogate of a pair is none by itself with this flag
 
 export class Fault extends Error {
   // `at` is the position in the text; line and column count from 1.
@@ -19,6 +21,7 @@ export class Fault extends Error {
     const line = before.split("\n").length;
     const column = at - before.lastIndexOf("\n");
     super(`Line ${line}, column ${column}: ${reason}`);
+    this.reason = reason;
     this.at = at;
   }
 }
@@ -129,7 +132,11 @@ class Reader {
       const mark = text[at];
       if (mark === '"') {
         this.at = at + 1;
-        return text.slice(start, this.at);
+        const found = text.slice(start, this.at);
+        if (MAYBE_HALF.test(found) && HALF.test(JSON.parse(found))) {
+          this.fail("half of a character, a surrogate without the other one", start);
+        }
+        return found;
       }
       if (mark < " ") this.fail("a line break or control character inside quotes", at);
       if (mark === "\\") {
@@ -146,12 +153,21 @@ class Reader {
     const found = NUMBER.exec(this.#text)?.[0];
     const next = this.#text[this.at + (found?.length ?? 0)] ?? "";
     if (!found || /[0-9A-Za-z_.+-]/.test(next)) this.fail("this is not a number as JSON has them");
-    if (found.length > SAFE_DIGITS && !/[.eE]/.test(found)) {
+    if (/[.eE]/.test(found)) this.#judgeFloat(found);
+    else if (found.length > SAFE_DIGITS) {
       const integer = BigInt(found);
       if (integer < INTEGER_MIN || integer > INTEGER_MAX) this.fail("an integer past 64 bits");
     }
     this.at += found.length;
     return { kind: "number", text: found };
+  }
+
+  #judgeFloat(found) {
+    const number = Number(found);
+    if (!Number.isFinite(number)) this.fail("a number past 1.8e308");
+    if (number === 0 && /^[^eE]*[1-9]/.test(found)) {
+      this.fail("a number that is closer to 0 than any that computers keep");
+    }
   }
 
   #word() {

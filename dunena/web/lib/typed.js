@@ -18,14 +18,19 @@ export function kindOf(json) {
   return kinds[json.trim()[0]] ?? "number";
 }
 
-// Returns the JSON number for what was typed, such as "007", "+5" and ".5"; null if it is none.
+// Returns the JSON number for what was typed, such as "007", "+5" and ".5"; null if it is none, or
+// none that can be stored exactly.
 export function numberOf(typed) {
+  const json = spelledAsJson(typed);
+  return json === null || faultOf(json) ? null : json;
+}
+
+function spelledAsJson(typed) {
   const text = typed.trim().replace(/^\u2212/, "-");
   if (!NUMBER.test(text)) return null;
   const [, sign, whole, rest] = /^([+-]?)(\d*)(.*)$/.exec(text);
   const fraction = rest.replace(/^\.(?=$|[eE])/, "");
-  const json = `${sign === "-" ? "-" : ""}${whole.replace(/^0+(?=\d)/, "") || "0"}${fraction}`;
-  return faultOf(json) || !Number.isFinite(Number(json)) ? null : json;
+  return `${sign === "-" ? "-" : ""}${whole.replace(/^0+(?=\d)/, "") || "0"}${fraction}`;
 }
 
 // Returns whether a text is meant as JSON: an object, a list, a number, true, false or null, or
@@ -34,7 +39,20 @@ export function looksLikeJson(typed, fault = faultOf(typed)) {
   return BRACKETS.test(typed) || !fault;
 }
 
-// Returns the JSON for what was typed where no kind is known.
-export function jsonOf(typed) {
-  return numberOf(typed) ?? (faultOf(typed) ? JSON.stringify(typed) : typed.trim());
+// Returns what was typed in place of a value of a kind: { json, fault }. A fault is why the JSON
+// cannot be stored; json is null if a number is wanted and this is none.
+export function readAs(kind, typed) {
+  let json = JSON.stringify(typed);
+  if (kind === "number") json = spelledAsJson(typed);
+  else if (kind === "null") json = spelledAsJson(typed) ?? (isJson(typed) ? typed.trim() : json);
+  return { json, fault: json === null ? null : faultOf(json) };
+}
+
+function isJson(text) {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

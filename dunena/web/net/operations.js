@@ -117,7 +117,10 @@ export class Operations {
   }
 
   #receive(text) {
-    const { id, error, code } = JSON.parse(text);
+    const { id: named, error, code } = JSON.parse(text);
+    // A message that is no JSON to the server is answered with an error without the id that was in
+    // it: answers come in order, so it is that of the oldest request.
+    const id = named ?? (error && this.#waiting.keys().next().value);
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     this.#waiting.delete(id);

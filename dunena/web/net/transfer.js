@@ -9,6 +9,7 @@ const WRITTEN_MAX = 500; // and less than any server refuses
 const WRITTEN_BYTES_MAX = 1_000_000;
 const REFUSED_MAX = 100; // after so many the others would be refused too
 const AT_ONCE = 4;
+const SHOWN_CHARS_MAX = 100; // of a key's name
 
 // Yields lists of at most `max` places of one namespace, in their order.
 function* batches(places, max, sizeOf = () => 0) {
@@ -40,13 +41,28 @@ async function look(api, places, told) {
   }
 }
 
-// Returns the number of the places that have a key already.
+// Returns { standing, refused }: the number of the places that have a key already, and the places
+// that can have none, with the reason, as storeEntries() does.
 export async function countStanding(api, places) {
+  const refused = [];
   let standing = 0;
-  await look(api, places, (_batch, entries) => {
-    standing += entries.length;
-  });
-  return standing;
+  const attempt = async (batch) => {
+    try {
+      standing += (await api.entriesOf(batch[0].ns, batch.map(({ key }) => key))).entries.length;
+    } catch (error) {
+      const { message } = error;
+      if (!message.startsWith("Key ")) throw error;
+      if (refused.length === REFUSED_MAX) {
+        throw new Error(`More than ${REFUSED_MAX} keys cannot be stored. ${message}.`);
+      }
+      if (batch.length > 1) {
+        await attempt(batch.slice(0, batch.length >> 1));
+        await attempt(batch.slice(batch.length >> 1));
+      } else refused.push({ ...batch[0], reason: message });
+    }
+  };
+  for (const batch of batches(byNamespace(places), READ_MAX)) await attempt(batch);
+  return { standing, refused };
 }
 
 // Returns the entries of the places, without those that are gone, or that go with a session.
@@ -136,10 +152,16 @@ async function write(api, places, opOf, progress = () => {}) {
 }
 
 // Says which keys were refused, and why the first one was.
-export function refusalsOf(refused) {
+export function refusalsOf(refused, verb = "Refused") {
   if (!refused.length) return "";
-  const names = refused.slice(0, 5).map(({ ns, key }) => (ns ? `${key} in ${ns}` : key)).join(", ");
+  const shown = (key) => (/^\P{Cc}+$/u.test(key) ? shortOf(key) : JSON.stringify(key));
+  const names = refused.slice(0, 5)
+    .map(({ ns, key }) => (ns ? `${shown(key)} in ${ns}` : shown(key))).join(", ");
   const more = refused.length > 5 ? ` and ${refused.length - 5} more` : "";
   const rest = refused.length < REFUSED_MAX ? "" : " The rest was not tried.";
-  return `Refused: ${names}${more}. ${refused[0].reason}${rest}`;
+  return `${verb}: ${names}${more}. ${refused[0].reason}${rest}`;
+}
+
+function shortOf(key) {
+  return key.length > SHOWN_CHARS_MAX ? `${key.slice(0, SHOWN_CHARS_MAX)}…` : key;
 }

@@ -22,6 +22,7 @@ export class ServerView {
   #sharing = null; // the part with addresses, loaded when it is shown
   #isShown = false;
   #isAsking = false;
+  #drawnAt = ""; // the time of day at which the server answered last
   #drawn = new Map(); // part -> the data it was drawn from
 
   // letIn(boolean) returns a promise.
@@ -54,12 +55,22 @@ export class ServerView {
       const [server, stats, health, sharing] = await Promise.all([
         this.#api.ask("server"), this.#api.ask("stats"), this.#api.health(), this.#api.ask("sharing")]);
       this.#draw(server, stats, health, sharing);
-      say(byId("server-problem"), "");
+      this.#drawnAt = new Date().toLocaleTimeString();
+      this.#say("");
     } catch (error) {
-      say(byId("server-problem"), error.message);
+      this.#say(error.message);
     } finally {
       this.#isAsking = false;
     }
+  }
+
+  // Says why there are no new figures, if there are none: the old ones must not pass for new ones.
+  #say(problem) {
+    const isStale = Boolean(problem && this.#drawnAt);
+    byId("view-server").classList.toggle("stale", isStale);
+    byId("view-server").classList.toggle("unknown", Boolean(problem && !this.#drawnAt));
+    say(byId("server-problem"),
+      isStale ? `${problem} What is shown is from ${this.#drawnAt}.` : problem);
   }
 
   #draw(server, stats, health, sharing) {

@@ -43,6 +43,7 @@ export class Editing {
       this.#isShown(key, ns) && this.#say(words ?? "Saved.", { isNotice: Boolean(words) });
     this.#tree.onAct = (what, row, control, event) => this.#act(what, row, control, event);
     this.#field.onSave = (edit, seen) => this.#make(edit, seen);
+    this.#field.onProblem = () => !this.bar.classList.contains("notice") && this.#say("");
     this.#field.onNext = (row, by) => this.#leafAfter(row, by);
     this.#field.onClose = (row, hadFocus) => this.#closed(row, hadFocus);
     this.#form.onClose = (row, hadFocus) => this.#closed(row, hadFocus);
@@ -211,11 +212,12 @@ export class Editing {
       this.#changes.add({ key, ns, edit, after, words });
       const isShown = edit.kind === "replace" && this.#isShown(key, ns);
       if (isShown) this.#tree.preview(edit.path, edit.after);
-    });
+    }, edit.to ?? edit.name);
   }
 
-  // Calls act(key, ns) and says how it went. Resolves to the error, null if there is none.
-  async #attempt(act) {
+  // Calls act(key, ns) and says how it went; `name` is the one that a member is to get. Resolves to
+  // the error, null if there is none.
+  async #attempt(act, name) {
     const { source } = this.#where;
     const { key, ns } = source;
     this.#say("Saving …");
@@ -223,7 +225,7 @@ export class Editing {
       await act(key, ns);
       return null;
     } catch (error) {
-      if (this.#isShown(key, ns)) this.#say(inWords(error), { isNotice: true });
+      if (this.#isShown(key, ns)) this.#say(inWords(error, name), { isNotice: true });
       return error;
     } finally {
       source.refresh();

@@ -5,7 +5,7 @@ import { button, element, say } from "../../lib/dom.js";
 import {
   GONE, isSame, isSamePlace, MOVED, nodeAt, OTHER, Refusal, textOf,
 } from "../../lib/edits.js";
-import { AS, jsonOf, kindOf, numberOf } from "../../lib/typed.js";
+import { AS, kindOf, readAs } from "../../lib/typed.js";
 import { inWords, shortened } from "./words.js";
 
 const CHARS_MAX = 20_000; // longer texts have the editor of the whole value
@@ -13,6 +13,7 @@ const NO_NUMBER = "Only a number fits here, such as 12 or -3.5. The ⋯ beside i
 
 export class LeafField {
   onSave = async () => null; // (edit, seen, row): resolves to null or the error that it met
+  onProblem = () => {}; // what is typed will not do, or somebody else was there before
   onNext = () => null; // (row, by): returns the function that goes to the next leaf, or null
   onClose = () => {}; // (row, hadFocus)
   row = null; // of the tree; null while the field is closed
@@ -74,10 +75,12 @@ export class LeafField {
   // Saves what was typed, and closes the field. Resolves to whether it is closed.
   async finish() {
     if (!this.isOpen) return true;
-    this.#saving ??= this.#save().finally(() => {
-      this.#saving = null;
+    if (this.#saving) return this.#saving;
+    const saving = this.#save().finally(() => {
+      if (saving === this.#saving) this.#saving = null;
     });
-    return this.#saving;
+    this.#saving = saving;
+    return saving;
   }
 
   // Closes the field without saving.
@@ -86,6 +89,7 @@ export class LeafField {
     const { row } = this;
     const hadFocus = this.root.contains(document.activeElement);
     this.row = null;
+    this.#saving = null; // what is opened next does not wait for an answer to this
     this.#tree.pinned = null;
     row.root.querySelector(".place").hidden = false;
     this.root.remove();
@@ -143,11 +147,14 @@ export class LeafField {
     event.stopPropagation(); // Escape would close the panel
   }
 
-  // The JSON of what was typed; null if that is no number.
+  get #read() {
+    return readAs(this.#kind, this.#input.value);
+  }
+
+  // The JSON of what was typed; null if it will not do.
   get #typed() {
-    const { value } = this.#input;
-    if (this.#kind === "number") return numberOf(value);
-    return this.#kind === "null" ? jsonOf(value) : JSON.stringify(value);
+    const { json, fault } = this.#read;
+    return fault ? null : json;
   }
 
   async #save() {
@@ -166,11 +173,12 @@ export class LeafField {
 
   async #send(after) {
     const { row } = this;
-    this.#input.readOnly = true;
+    const input = this.#input;
+    input.readOnly = true;
     const edit = { kind: "replace", path: row.path, before: this.#before, after };
     const error = isSame(this.#before, after) ? null : await this.onSave(edit, this.#seen, row);
-    if (row !== this.row) return; // the user has given up
-    this.#input.readOnly = false;
+    if (!this.isOpen || input !== this.#input) return; // the user has given up
+    input.readOnly = false;
     if (!error) this.close();
     else if (error instanceof Refusal) this.#refuse(error);
     else this.#tell(inWords(error));
@@ -183,6 +191,7 @@ export class LeafField {
       this.close(); // nothing that was typed is lost
       return;
     }
+    this.onProblem();
     const save = (text) => button(text, () => this.#overwrite(found));
     const close = (text) => button(text, () => this.close());
     if (reason === OTHER) {
@@ -205,11 +214,13 @@ export class LeafField {
 
   // Says what is the matter with what is typed, if anything.
   #sayTyped() {
-    const isWrong = this.#typed === null;
-    this.#input.setAttribute("aria-invalid", isWrong);
-    if (isWrong) this.#tell(NO_NUMBER);
+    const { json, fault } = this.#read;
+    this.#input.setAttribute("aria-invalid", json === null || Boolean(fault));
+    if (json === null || fault) this.onProblem();
+    if (json === null) this.#tell(NO_NUMBER);
+    else if (fault) this.#tell(`This cannot be stored: ${fault.reason}.`);
     else if (this.#kind === "null" && this.#input.value) {
-      this.#tell(`This will be ${AS[kindOf(this.#typed)]}.`);
+      this.#tell(`This will be ${AS[kindOf(json)]}.`);
     } else if (!this.#note.querySelector("button")) say(this.#note, "");
     else if (!this.#reason()) say(this.#note, "");
   }

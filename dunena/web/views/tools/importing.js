@@ -15,6 +15,8 @@ export class Importing {
     "aria-label": "Files to import", accept: ".json,.jsonl,.ndjson,.zip,.txt" });
   #ns = "";
   #files = [];
+  #problems = ""; // of files that cannot be read
+  #leftOut = []; // places that can have no key, with the reason
   #asks = 0;
   #timer = 0;
   #dialog = null;
@@ -59,7 +61,8 @@ export class Importing {
     if (asks !== this.#asks) return;
     for (const file of read) file.takesValue = Boolean(file.value) && read.length > 1;
     this.#files = read;
-    say(this.#problem, problems.join(" "));
+    this.#problems = problems.join(" ");
+    say(this.#problem, this.#problems);
     this.#list.replaceChildren(...read.map((file) => this.#line(file)));
     this.#look();
   }
@@ -139,23 +142,35 @@ export class Importing {
       (file.takesValue ? [file.value] : file.entries).some(({ ns }) => ns === null));
     this.#placeLine.hidden = !isNamed;
     this.#go.disabled = true;
-    let standing;
+    let found;
     try {
-      standing = await countStanding(this.#api, entries);
+      found = await countStanding(this.#api, entries);
     } catch (error) {
-      if (asks === this.#asks) say(this.#problem, error.message);
+      if (asks !== this.#asks) return;
+      setText(this.#preview, "");
+      say(this.#problem, error.message);
       return;
     }
     if (asks !== this.#asks) return;
+    const { standing, refused } = found;
+    this.#leftOut = refused;
+    say(this.#problem, [this.#problems, refusalsOf(refused, "Left out")].join(" ").trim());
+    const rest = this.#storable(entries);
     const gone = expired ? ` ${count(expired, "key")} had expired.` : "";
-    const counts = `${whole(entries.length - standing)} new, ${whole(standing)} replaced`;
-    setText(this.#preview, entries.length
-      ? `${counts}, ${placesOf(entries)}.${gone}` : `There is nothing to import.${gone}`);
-    this.#go.disabled = !entries.length;
+    const counts = `${whole(rest.length - standing)} new, ${whole(standing)} replaced`;
+    setText(this.#preview, rest.length
+      ? `${counts}, ${placesOf(rest)}.${gone}` : `There is nothing to import.${gone}`);
+    this.#go.disabled = !rest.length;
+  }
+
+  #storable(entries) {
+    const others = new Set(this.#leftOut.map(({ key }) => key));
+    return entries.filter(({ key }) => !others.has(key));
   }
 
   async #store() {
-    const { entries } = this.#wanted;
+    const leftOut = this.#leftOut;
+    const entries = this.#storable(this.#wanted.entries);
     this.#asks += 1;
     const dialog = this.#dialog;
     const isOpen = () => this.#dialog === dialog;
@@ -172,7 +187,7 @@ export class Importing {
         setText(this.#preview, `${whole(tried)} of ${whole(entries.length)} …`);
       });
       setText(this.#preview, `Stored ${count(done, "key")}.`);
-      say(this.#problem, refusalsOf(refused));
+      say(this.#problem, `${refusalsOf(leftOut, "Left out")} ${refusalsOf(refused)}`.trim());
       this.#cancel.focus();
       if (done) this.#end(entries);
     } catch (error) {
