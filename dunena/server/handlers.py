@@ -27,7 +27,7 @@ from dunena.server.http.message import (
 )
 from dunena.server.sharing import Sharing
 from dunena.server.static.request_path import parse_request_path
-from dunena.server.static.user_pages import UserPages
+from dunena.server.static.user_pages import PageReport, UserPages
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
@@ -296,8 +296,8 @@ class Handlers:
             raise ClientError("page, text and where are texts")
         if not page or not text:
             raise ClientError("Missing page or text")
-        self._user_pages.errors.add(page, text, where, now)
-        return Response(204)
+        report = PageReport(page, text, where)
+        return Response(204, later=partial(self._user_pages.take, report, now))
 
     # --- backups ---
 

@@ -148,7 +148,8 @@ INVITE_SECONDS: Final = 600
 """Time for which an invitation can be used: enough to pass a phone around."""
 
 INVITES_MAX: Final = 100
-"""Invitations that wait to be used; above it no more are made until one is used or ends."""
+"""Invitations with the rights of one token that wait to be used; above it no more are made with
+them until one is used or ends."""
 
 TOKENS_FILE_BYTES_MAX: Final = 1024 * 1024
 """Size of the file of tokens: some 10,000 tokens."""

@@ -96,6 +96,18 @@ def test_an_error_of_a_page_is_told_until_the_page_is_saved(
     assert described(server)["show/overlay.html"]["errors"] == []
 
 
+@pytest.mark.parametrize("page", ["www/none.html", "www/../tokens.toml", "www/", "x", "www/show"])
+def test_an_error_of_no_page_is_not_remembered(
+    server: ServerProcess, pages: Path, page: str
+) -> None:
+    (pages / "index.html").unlink()
+    reply = http(server, "POST", "/page-errors", {"page": page, "text": "error"})
+    assert reply.status == 204
+    (pages / "none.html").write_text("x", "utf-8")
+    (pages / "index.html").write_text("x", "utf-8")
+    assert [error for one in described(server).values() for error in one["errors"]] == []
+
+
 @pytest.mark.parametrize(
     "body",
     [

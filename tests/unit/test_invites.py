@@ -51,6 +51,9 @@ def test_the_number_of_live_invitations_is_limited() -> None:
         invites.add("one more", GRANT, "/test", later)
     assert caught.value.seconds == INVITE_SECONDS - INVITES_MAX
     assert invites.find("one more", later) is None
+    other = Grant("panel", frozenset([Right.READ]))
+    assert invites.add("of another token", other, "/test", later)
+    assert invites.use("of another token", later)
     assert invites.use("secret 5", later) is not None
     assert invites.add("one more", GRANT, "/test", later)
     with pytest.raises(TooManyInvitesError):

@@ -27,7 +27,7 @@ class Invite:
 
 
 class TooManyInvitesError(Exception):
-    """There are `INVITES_MAX` invitations; the first of them ends in so many ``seconds``."""
+    """A token has `INVITES_MAX` invitations; the first of them ends in so many ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the first ends in {seconds:.0f} s")
@@ -46,8 +46,9 @@ class Invites:
     def add(self, secret: str, grant: Grant, page: str, now: float) -> Invite:
         """Add an invitation; raise `TooManyInvitesError`."""
         self._drop_old(now)
-        if len(self._live) >= INVITES_MAX:
-            raise TooManyInvitesError(next(iter(self._live.values())).ends_at - now)
+        same = [one for one in self._live.values() if one.grant.name == grant.name]
+        if len(same) >= INVITES_MAX:
+            raise TooManyInvitesError(same[0].ends_at - now)
         made = Invite(grant, page, now + INVITE_SECONDS)
         self._live[_digest(secret)] = made
         return made

@@ -49,15 +49,15 @@ class PageOverview:
         visitors: _Visitors = {}
         for facts in self._registry.facts():
             if facts.page:
-                visitors.setdefault(_file_of(facts.page), []).append(facts)
+                visitors.setdefault(file_of(facts.page), []).append(facts)
         errors: _Errors = {}
         for page, found in self._errors.by_page().items():
-            errors.setdefault(_file_of(page), []).extend(found)
-        loads = {_file_of(page): load for page, load in self._loads.by_page().items()}
+            errors.setdefault(file_of(page), []).extend(found)
+        loads = {file_of(page): load for page, load in self._loads.by_page().items()}
         return partial(_describe, self._www.root, visitors, errors, loads)
 
 
-def _file_of(page: str) -> str:
+def file_of(page: str) -> str:
     """Return the path below the folder of a page that a browser names; "" for none of it."""
     if not page.startswith(PAGES_PREFIX):
         return ""

@@ -1,19 +1,29 @@
 """What the server does with the user's own pages: it shows, makes and describes them."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from dunena.server.access.refusals import Refusals
-from dunena.server.http.message import Prepared, Request
+from dunena.server.http.message import Prepared, Request, Response
 from dunena.server.registry import Registry
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.new_pages import NewPages
 from dunena.server.static.page_list import wants_page
-from dunena.server.static.page_overview import PAGES_PREFIX, PageOverview
+from dunena.server.static.page_overview import PAGES_PREFIX, PageOverview, file_of
 from dunena.server.static.page_reports import PageErrors, PageLoad, PageLoads
-from dunena.server.static.request_path import RequestPath
+from dunena.server.static.request_path import RequestPath, parse_request_path
 from dunena.settings import Settings
 
 _NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class PageReport:
+    """An error that a page reports: its path, what happened, and in which file and line."""
+
+    page: str
+    text: str
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,14 @@ class UserPages:
         if prepared.response.status == _NOT_FOUND:
             self.note_missing(request, now)
         return prepared
+
+    def take(self, report: PageReport, now: int) -> Prepared:
+        """Remember what a page reports, if there is such a page; a worker thread looks."""
+        path = parse_request_path(quote(file_of(report.page)))
+        root = self.www.root
+        if root is not None and path is not None and root.joinpath(*path.names).is_file():
+            self.errors.add(report.page, report.text, report.where, now)
+        return Prepared(Response(204))
 
     def note_load(self, request: Request, now: int) -> None:
         """Remember that a browser loads a page by itself, and not in another page."""
