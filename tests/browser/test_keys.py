@@ -988,10 +988,10 @@ def test_going_back_after_closing_a_key_leaves_the_page(
     assert tab.page.url == "about:blank"
 
 
-def test_closing_a_key_stays_in_the_keys_view(blank_tab: Tab, shared_server: ServerProcess) -> None:
-    put(shared_server, "over-one", 1)
-    put(shared_server, "over-two", 1)
-    tab = blank_tab.open(shared_server).expect_connected()
+def test_closing_a_key_stays_in_the_keys_view(blank_tab: Tab, server: ServerProcess) -> None:
+    put(server, "over-one", 1)
+    put(server, "over-two", 1)
+    tab = blank_tab.open(server).expect_connected()
     detail = tab.choose("over-one")
     tab.page.evaluate("location.hash = '#keys?key=over-two'")
     expect(detail.title).to_have_text("over-two")

@@ -47,7 +47,7 @@ def invited(tab: Tab) -> str:
     expect(dialog.get_by_role("timer")).to_contain_text("Good for")
     picture = dialog.get_by_role("img", name="QR code of the address")
     expect(picture).to_be_visible()
-    tab.page.wait_for_function("document.querySelector('.qr').naturalWidth > 0")
+    tab.page.wait_for_function("() => document.querySelector('.qr').naturalWidth > 0")
     return dialog.locator("code").inner_text()
 
 
@@ -111,7 +111,7 @@ def test_addresses_of_an_open_server_have_a_code(blank_tab: Tab, start_server: S
     tab.button(f"QR code of {far_url(server)}/test").click()
     dialog = tab.page.get_by_role("dialog", name="Open on a phone")
     expect(dialog.locator("code")).to_have_text(f"{far_url(server)}/test")
-    tab.page.wait_for_function("document.querySelector('.qr').naturalWidth > 0")
+    tab.page.wait_for_function("() => document.querySelector('.qr').naturalWidth > 0")
     tab.button("Close").click()
     expect(dialog).to_have_count(0)
     tab.button("Invite a phone").click()
@@ -150,9 +150,9 @@ def test_the_rights_of_an_invitation_are_chosen(
     tab.page.context.clear_cookies()
 
 
-def test_an_invitation_that_is_over_says_so(blank_tab: Tab, start_server: StartServer) -> None:
+def test_an_invitation_that_is_over_says_so(new_tab: NewTab, start_server: StartServer) -> None:
     server = start_server("--host", "0.0.0.0", "--token", "s3cret")
-    tab = blank_tab
+    tab = new_tab()
     tab.page.route(
         "**/invites",
         lambda route: (
@@ -174,8 +174,6 @@ def test_an_invitation_that_is_over_says_so(blank_tab: Tab, start_server: StartS
     tab.button("New invitation").click()
     expect(tab.page.get_by_role("timer")).to_contain_text("Good for")
     tab.page.keyboard.press("Escape")
-    tab.page.unroute("**/invites")
-    tab.page.context.clear_cookies()
 
 
 def test_where_sharing_is_impossible_the_command_can_be_copied(
