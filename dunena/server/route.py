@@ -37,7 +37,7 @@ class Route(NamedTuple):
     live one tell of the state at this moment, so that no cache may keep them, and the fields of its
     query are checked. The errors of an original one are ``{"error"}`` alone, as the documents have
     them that it is from; those of all others have a ``code`` and fields for programs, as those to
-    operations over the WebSocket.
+    operations over the WebSocket. One that ``makes_files`` makes pages, and changes no keys.
 
     The other fields are for the OpenAPI description, which has the routes with a ``summary``:
     ``parameters`` are names of path and query parameters, ``request`` is the name of the body's
@@ -53,6 +53,7 @@ class Route(NamedTuple):
     access: Access = Access.TOKEN
     is_live: bool = False
     is_original: bool = False
+    makes_files: bool = False
     summary: str = ""
     parameters: tuple[str, ...] = ()
     request: str = ""
@@ -61,7 +62,7 @@ class Route(NamedTuple):
     @property
     def may_change(self) -> bool:
         """Whether it may change keys: then it may be that the change cannot be stored."""
-        return _INSUFFICIENT_STORAGE in self.responses
+        return _INSUFFICIENT_STORAGE in self.responses and not self.makes_files
 
     @property
     def query_fields(self) -> tuple[str, ...]:

@@ -311,6 +311,7 @@ ROUTES = (
         Handlers.make_pages,
         _ADMIN,
         is_live=True,
+        makes_files=True,
         summary="Make an overlay and its panel in the folder of pages",
         request="PagesToMake",
         responses={201: "MadePages", 409: "Error", 507: "Error"},

@@ -9,6 +9,7 @@ _EVICTION = "--eviction lru is refused: servers would not agree on what is unuse
 _EPOCH = "the epoch is the bucket's: revisions go on over a restart of a server"
 _FOLDER = "there is no folder of values, and so none to edit by hand"
 _PAGES = "a decision about pages is remembered in the folder of values, and there is none"
+_PLACE = "there is no folder of values, and so no place beside it for pages"
 _SECRET = "a secret is kept in the folder of values: without one, it has to be given"
 _SESSIONS = "sessions outlive their server, to be resumed at another one: tests/cluster tries it"
 
@@ -82,6 +83,16 @@ _LISTED = {
         "tests/protocol/test_overview.py": (
             "test_pages_from_disk_can_be_admitted_and_refused_again",
             "test_a_decision_that_cannot_be_stored_is_refused",
+        ),
+    },
+    _PLACE: {
+        "tests/protocol/test_new_pages.py": (
+            "test_pages_are_made_in_a_new_folder_and_shown_at_once_and_after_a_restart",
+            "test_somebody_elses_folder_is_not_shown",
+            "test_a_place_that_cannot_be_written_is_a_sentence",
+        ),
+        "tests/protocol/test_pages.py": (
+            "test_folders_whose_names_are_no_text_are_told_of_readably",
         ),
     },
     _SECRET: {

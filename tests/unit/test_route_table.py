@@ -31,3 +31,10 @@ def test_a_key_is_the_last_segment_of_its_path_and_a_parameter(route) -> None:
     assert [f"{{{name}}}" for name in names if name in ("key", "channel")] == (
         [brace + rest] if brace else []
     )
+
+
+def test_a_request_that_makes_pages_changes_no_keys() -> None:
+    """A server that shares its store would let it wait for the log, which has no pages."""
+    [route] = [one for one in ROUTES if (one.method, one.path) == ("POST", "/templates")]
+    assert 507 in route.responses
+    assert not route.may_change

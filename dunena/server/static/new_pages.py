@@ -16,6 +16,7 @@ from dunena.templates.catalogue import (
     BadNameError,
     Template,
     UnknownTemplateError,
+    check_name,
     read_preview,
     read_template,
     read_templates,
@@ -76,6 +77,11 @@ class NewPages:
 
     def make(self, template: str, name: str) -> Prepared:
         """Answer with the pages of a new copy, or with why there is none."""
+        try:
+            read_template(template)
+            check_name(name or template)
+        except (UnknownTemplateError, BadNameError) as error:
+            return Prepared(Response.error(400, str(error)))
         folder = self._www.root or self._place
         refusal = self._refusal(folder)
         if folder is None or refusal is not None:
@@ -86,8 +92,6 @@ class NewPages:
             made = write_template(template, folder, name)
             if is_new:
                 folder.joinpath(OWN_PAGES).write_text(_NOTE, encoding="utf-8")
-        except (UnknownTemplateError, BadNameError) as error:
-            return Prepared(Response.error(400, str(error)))
         except FileExistsError:
             text = f"There is a {name or template} among your pages already"
             return Prepared(Response.error(409, text, fields={"code": "conflict"}))
