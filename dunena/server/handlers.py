@@ -26,8 +26,9 @@ from dunena.server.http.message import (
     decode_component,
 )
 from dunena.server.sharing import Sharing
+from dunena.server.static.page_reports import PageReport
 from dunena.server.static.request_path import parse_request_path
-from dunena.server.static.user_pages import PageReport, UserPages
+from dunena.server.static.user_pages import UserPages
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview

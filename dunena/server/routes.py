@@ -238,9 +238,7 @@ class Routes:
             return self._admission.preflight(request, route.allowed)
         handler = self._handler_of(route, request)
         if isinstance(handler, Response):
-            if route is None:
-                self._user_pages.note_missing(request, now)
-            return handler
+            return handler if route is not None else self._user_pages.say_unknown(request, now)
         has_fields = route is None or not route.is_original
         try:
             response = handler(request, now)

@@ -36,6 +36,12 @@ def server(start_server: StartServer, pages: Path) -> ServerProcess:
     return start_server("--www", str(pages))
 
 
+def write_old(file: Path) -> None:
+    """Write a page that was saved long ago: errors from before a page was saved are not told."""
+    file.write_text("x", encoding="utf-8")
+    os.utime(file, (1_000_000, 1_000_000))
+
+
 def described(server: ServerProcess) -> dict[str, dict[str, object]]:
     return {one["path"]: one for one in http(server, "GET", "/pages").json["pages"]}
 
@@ -103,8 +109,8 @@ def test_an_error_of_no_page_is_not_remembered(
     (pages / "index.html").unlink()
     reply = http(server, "POST", "/page-errors", {"page": page, "text": "error"})
     assert reply.status == 204
-    (pages / "none.html").write_text("x", "utf-8")
-    (pages / "index.html").write_text("x", "utf-8")
+    for name in ("none.html", "index.html"):
+        write_old(pages / name)
     assert [error for one in described(server).values() for error in one["errors"]] == []
 
 
@@ -122,6 +128,31 @@ def test_what_is_no_report_is_refused(shared_server: ServerProcess, body: object
     reply = http(shared_server, "POST", "/page-errors", body)
     assert reply.status == 400
     assert json.loads(reply.body)["error"]
+
+
+@pytest.mark.parametrize("path", ["/nothing?a=%ff", "/www/show/none.png?a=%ff"])
+def test_a_query_that_is_no_text_makes_a_missing_file_no_fault(
+    server: ServerProcess, path: str
+) -> None:
+    headers = {"Referer": f"{server.url}/www/show/overlay.html"}
+    assert http(server, "GET", path).status == 404
+    assert http(server, "GET", path, headers=headers).status == 404
+
+
+def test_a_query_that_is_no_text_names_no_page(server: ServerProcess) -> None:
+    with open_client(server, "/?a=%ff", speaks_dunena=False) as client:
+        assert client.ask({"action": "get", "key": "none"})["value"] is None
+    assert [one["opened"] for one in described(server).values()] == [0, 0]
+
+
+@pytest.mark.parametrize("missing", ["/nothing.js", "/www/nothing.js"])
+def test_a_missing_file_is_no_error_of_a_page_that_is_not_there(
+    server: ServerProcess, pages: Path, missing: str
+) -> None:
+    headers = {"Referer": f"{server.url}/www/later.html"}
+    assert http(server, "GET", missing, headers=headers).status == 404
+    write_old(pages / "later.html")
+    assert described(server)["later.html"]["errors"] == []
 
 
 def test_a_server_without_pages_says_so(start_server: StartServer) -> None:

@@ -118,16 +118,21 @@ class Request:
     def page(self) -> str:
         """The path of the page that asks, without a slash before it; "" for none.
 
-        The query names it, as a browser tells no page with a WebSocket; else it is that of the
-        Referer, which it tells for this server's own pages only. Raise `BadTargetError` if the
-        query is no UTF-8.
+        The query names it, as a browser tells no page with a WebSocket; else it is the
+        `referring_page`.
         """
-        named = self.query().get("page")
-        if named is None:
-            host = self.headers.get("host", "")
-            _, _, named = self.headers.get("referer", "").partition(f"://{host}/")
-            named = named.partition("?")[0] if host else ""
-        return intern(named[:_PAGE_CHARS_MAX])
+        try:
+            named = self.query().get("page")
+        except BadTargetError:
+            return ""
+        return self.referring_page if named is None else intern(named[:_PAGE_CHARS_MAX])
+
+    @property
+    def referring_page(self) -> str:
+        """The path of this server's page that the Referer names; "" for none."""
+        host = self.headers.get("host", "")
+        _, found, rest = self.headers.get("referer", "").partition(f"://{host}/")
+        return intern(rest.partition("?")[0][:_PAGE_CHARS_MAX]) if host and found else ""
 
     def query(self) -> dict[str, str]:
         """Decode the query's fields; the last one counts if a field is repeated.

@@ -13,17 +13,15 @@ from pathlib import Path
 import orjson
 
 from dunena.readable_text import readable_text
-from dunena.server.http.message import BadTargetError, Prepared, Response, decode_component
+from dunena.server.http.message import Prepared, Response
 from dunena.server.registry import ConnectionFacts, Registry
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.page_list import find_pages
-from dunena.server.static.page_reports import PageError, PageErrors, PageLoad, PageLoads
-from dunena.server.static.request_path import INDEX
+from dunena.server.static.page_reports import PageError, PageErrors, PageLoad, PageLoads, file_of
 
 VISITORS_MAX = 20
 """How many of those who have a page open are told; all are counted."""
 
-PAGES_PREFIX = "www/"
 _HEAD_BYTES = 4096  # a title stands near the beginning
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _MS = 1000
@@ -55,17 +53,6 @@ class PageOverview:
             errors.setdefault(file_of(page), []).extend(found)
         loads = {file_of(page): load for page, load in self._loads.by_page().items()}
         return partial(_describe, self._www.root, visitors, errors, loads)
-
-
-def file_of(page: str) -> str:
-    """Return the path below the folder of a page that a browser names; "" for none of it."""
-    if not page.startswith(PAGES_PREFIX):
-        return ""
-    try:
-        path = decode_component(page.removeprefix(PAGES_PREFIX))
-    except BadTargetError:
-        return ""
-    return f"{path}{INDEX}" if not path or path.endswith("/") else path
 
 
 def _describe(root: Path | None, visitors: _Visitors, errors: _Errors, loads: _Loads) -> Prepared:

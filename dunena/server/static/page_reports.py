@@ -4,6 +4,12 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from threading import Lock
 
+from dunena.server.http.message import BadTargetError, decode_component
+from dunena.server.static.request_path import INDEX
+
+PAGES_PREFIX = "www/"
+"""What the path of each of the user's pages begins with."""
+
 PAGES_MAX = 200
 """How many pages are remembered; the one that reported longest ago goes first."""
 
@@ -12,6 +18,26 @@ ERRORS_MAX = 8
 
 TEXT_CHARS_MAX = 300
 """How much of an error is remembered: its message, not the lines that led to it."""
+
+
+def file_of(page: str) -> str:
+    """Return the path below the folder of a page that a browser names; "" for none of it."""
+    if not page.startswith(PAGES_PREFIX):
+        return ""
+    try:
+        path = decode_component(page.removeprefix(PAGES_PREFIX))
+    except BadTargetError:
+        return ""
+    return f"{path}{INDEX}" if not path or path.endswith("/") else path
+
+
+@dataclass(frozen=True, slots=True)
+class PageReport:
+    """An error that a page has: its path, what happened, and in which file and line."""
+
+    page: str
+    text: str
+    where: str = ""
 
 
 @dataclass(slots=True)
@@ -34,12 +60,14 @@ class PageErrors:
         self._lock = Lock()
         self._pages: OrderedDict[str, deque[PageError]] = OrderedDict()
 
-    def add(self, page: str, text: str, where: str, now: int) -> None:
+    def add(self, report: PageReport, now: int) -> None:
         """Remember an error of a page at ``now``, in Unix ms; one that came before is counted."""
-        text, where = text[:TEXT_CHARS_MAX], where[:TEXT_CHARS_MAX]
+        page, text, where = (
+            one[:TEXT_CHARS_MAX] for one in (report.page, report.text, report.where)
+        )
         with self._lock:
-            errors = self._pages.setdefault(page[:TEXT_CHARS_MAX], deque(maxlen=ERRORS_MAX))
-            self._pages.move_to_end(page[:TEXT_CHARS_MAX])
+            errors = self._pages.setdefault(page, deque(maxlen=ERRORS_MAX))
+            self._pages.move_to_end(page)
             if len(self._pages) > PAGES_MAX:
                 self._pages.popitem(last=False)
             for error in errors:
