@@ -220,9 +220,9 @@ STAND_INS = {
         "See http.server.",
     ),
     "html.entities": StandIn(
-        "html5: dict[str, str] = {}\n",
-        "The names of characters in HTML, which `html` imports to read texts; rich, which imports "
-        "that, only writes them.",
+        "html5 = {'amp;': '&', 'lt;': '<', 'gt;': '>', 'quot;': '\"', 'nbsp;': '\\xa0'}\n",
+        "The names of 2,200 characters in HTML, which `html` imports to read texts. Only titles of "
+        "the user's pages are read, which are in UTF-8 and need the names of these.",
     ),
     "nats.js.client": StandIn(
         "class JetStreamContext: ...\n",

@@ -1,6 +1,7 @@
 """packaging/: what goes into the executable, decided without PyInstaller."""
 
 import ast
+import html
 import importlib
 import plistlib
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -131,6 +133,15 @@ sys.stdout, shown = sys.stderr, sys.stdout
 say_table(["key"], [["ß"]])
 print(count, file=shown)
 """
+
+
+class TestTitles:
+    def test_the_names_that_titles_of_pages_need_are_kept(self, plan, monkeypatch):
+        kept: dict[str, Any] = {}
+        exec(plan.STAND_INS["html.entities"].source, kept)
+        monkeypatch.setattr(html, "_html5", kept["html5"])
+        title = "Home &amp; guest &lt;live&gt; &quot;1&nbsp;&#45;&#x20;2&quot;"
+        assert html.unescape(title) == 'Home & guest <live> "1\xa0- 2"'
 
 
 class TestStorage:
