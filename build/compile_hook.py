@@ -70,7 +70,7 @@ def compile_modules(root: Path, modules: Sequence[str], work: Path) -> dict[str,
 
 def _compile_here(modules: list[str]) -> None:
     from mypyc.build import mypycify
-    from setuptools import setup
+    from setuptools import Extension, setup
 
     extensions = mypycify(
         ["--no-incremental", "--config-file", _SETTINGS, *modules],
@@ -79,6 +79,12 @@ def _compile_here(modules: list[str]) -> None:
         group_name=GROUP,
         target_dir="c",
     )
+    if sys.platform != "win32":
+        extensions.append(
+            Extension(
+                "dunena.server.sockets._system_calls", ["dunena/server/sockets/_system_calls.c"]
+            )
+        )
     for extension in extensions:
         if sys.platform != "win32":
             extension.extra_compile_args = [*extension.extra_compile_args, *_UNIX_FLAGS]

@@ -38,19 +38,16 @@ class LogFormat(Enum):
     JSON = "json"
 
 
-class EventLoop(Enum):
-    """The event loop that the server runs on; AUTO takes uvloop if it is installed."""
-
-    AUTO = "auto"
-    STANDARD = "standard"
-
-
 class PathKind(Enum):
     """What must be at a path, if there is anything."""
 
     FILE = "file"
     FOLDER = "folder"
 
+
+AUTO_LOOP = "auto"
+STANDARD_LOOP = "standard"
+"""Values of --event-loop besides names of factories: the fastest here, or that of Python."""
 
 MAKE_SECRET = "auto"
 """The value of --get-writes that makes a secret: also what the option stands for alone."""
@@ -188,9 +185,9 @@ class GivenSettings:
         ),
     ] = None
     compression: Annotated[bool, Setting("Compress messages (WebSocket).")] = False
-    event_loop: Annotated[EventLoop, Setting("auto: uvloop where it is installed.")] = (
-        EventLoop.AUTO
-    )
+    event_loop: Annotated[
+        str, Setting("auto, standard, or MODULE:FUNCTION of another library.")
+    ] = AUTO_LOOP
     www: Annotated[
         Path | None,
         Setting(

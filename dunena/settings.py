@@ -17,7 +17,7 @@ from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.policy import Fsync, StoreSettings, WatchMode
 from dunena.readable_text import readable_text
-from dunena.setting_table import DEFAULTS, EventLoop, LogFormat, LogLevel, Row, rows
+from dunena.setting_table import DEFAULTS, LogFormat, LogLevel, Row, rows
 from dunena.store.limits import Limits
 
 
@@ -38,6 +38,7 @@ class Settings:
     ``connections_per_address_max``: connections of one other machine; 0 for no limit.
     ``proxies``: networks whose X-Forwarded-For headers are trusted.
     ``compression``: whether the WebSocket extension permessage-deflate is offered.
+    ``event_loop``: "auto", "standard", or ``MODULE:FUNCTION`` that makes one.
     ``www``: a folder of pages to serve; None for none yet.
     ``new_www``: where a folder of pages may be made if there is none; None for nowhere. It is no
     setting of its own.
@@ -65,7 +66,7 @@ class Settings:
     connections_per_address_max: int = DEFAULTS.max_connections_per_address
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     compression: bool = DEFAULTS.compression
-    event_loop: EventLoop = DEFAULTS.event_loop
+    event_loop: str = DEFAULTS.event_loop
     www: Path | None = DEFAULTS.www
     new_www: Path | None = None
     text_dir: Path | None = DEFAULTS.text_dir

@@ -30,7 +30,7 @@ from dunena.server.app import (
     StartError,
     StopError,
 )
-from dunena.server.event_loop import event_loop_factory
+from dunena.server.event_loop import EventLoopError, event_loop_factory
 from dunena.server.loading import LoadingCancelledError
 from dunena.server.signals import StopSignals
 from dunena.setting_table import DEFAULTS
@@ -66,13 +66,14 @@ def run_server(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
     server cannot start, or cannot store everything when it stops.
     """
     try:
-        with asyncio.Runner(loop_factory=event_loop_factory(settings.event_loop)) as runner:
+        factory = event_loop_factory(settings.event_loop, is_encrypted=settings.is_encrypted)
+        with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(_run(settings, start_mode, notes))
     except _RunningAlready as running:
         say(f"dunena is running already, at {running.url}/test\nThis page is opened now.")
         _open_page(running.url)
         wait_for_key()
-    except StartError as error:
+    except (StartError, EventLoopError) as error:
         say(f"dunena: {error}", error=True)
         if start_mode.keeps_window:
             wait_for_key()

@@ -11,7 +11,16 @@ from typing import Annotated, Any, Concatenate, ParamSpec, cast
 from typer import BadParameter, Context, Option
 
 from dunena.persistence.policy import StoreSettings, WatchMode
-from dunena.setting_table import DEFAULTS, MAKE_SECRET, GivenSettings, PathKind, Row, rows
+from dunena.setting_table import (
+    AUTO_LOOP,
+    DEFAULTS,
+    MAKE_SECRET,
+    STANDARD_LOOP,
+    GivenSettings,
+    PathKind,
+    Row,
+    rows,
+)
 from dunena.settings import Settings
 from dunena.store.limits import Limits
 
@@ -149,7 +158,7 @@ def settings_of(
         connections_per_address_max=given.max_connections_per_address,
         proxies=_networks(given.proxy_header or ""),
         compression=given.compression,
-        event_loop=given.event_loop,
+        event_loop=_event_loop(given.event_loop),
         www=www,
         text_dir=given.text_dir,
         text_keys=_text_keys(given),
@@ -186,6 +195,17 @@ def _text_keys(given: GivenSettings) -> tuple[str, ...]:
         except SelectionError as error:
             raise BadParameter(str(error), param_hint="--text-keys") from None
     return patterns
+
+
+def _event_loop(text: str) -> str:
+    """Return the name of an event loop; raise `BadParameter` for what cannot be one."""
+    if text in (AUTO_LOOP, STANDARD_LOOP):
+        return text
+    module, colon, function = text.partition(":")
+    if not (colon and function.isidentifier() and all(map(str.isidentifier, module.split(".")))):
+        reason = f"{text} is not auto, standard or MODULE:FUNCTION, such as uvloop:new_event_loop"
+        raise BadParameter(reason, param_hint="--event-loop")
+    return text
 
 
 def _check_get_writes(given: GivenSettings) -> None:

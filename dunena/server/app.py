@@ -39,7 +39,7 @@ from dunena.server.clock import Clock
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.epoch import new_epoch
-from dunena.server.event_loop import event_loop_name
+from dunena.server.event_loop import event_loop_name, poller_of
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http.connection import HttpConnection
 from dunena.server.http.message import Response
@@ -578,12 +578,14 @@ class Server:
     def _build_tick(self, loop: asyncio.AbstractEventLoop, services: Services) -> Tick:
         """Make the tick, and the timer that expires entries in it."""
         shared = self._shared
+        poller = poller_of(loop)
         tick = Tick(
             services,
             self.engine,
             self.telemetry,
             call_soon=loop.call_soon,
             call_threadsafe=loop.call_soon_threadsafe,
+            after_batch=None if poller is None else poller.after_batch,
             clock_ms=self.clock if shared is None else lambda: shared.log.now,
             timer_ms=lambda: time.perf_counter() * 1000,
         )

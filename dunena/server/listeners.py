@@ -15,7 +15,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Self
 
+from dunena.server.event_loop import poller_of
 from dunena.server.limits import TLS_SECONDS_MAX
+from dunena.server.sockets.listener import SocketListener
 
 LOCALHOST = ("127.0.0.1", "::1")
 EVERYWHERE = ("0.0.0.0", "::")
@@ -48,7 +50,7 @@ class Listeners:
         self.port: int = sockets[0].getsockname()[1]
         self.addresses = tuple(_shown(one) for one in sockets)
         self._sockets = sockets
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | SocketListener] = []
 
     @classmethod
     async def open(
@@ -64,7 +66,12 @@ class Listeners:
         ``port`` 0 chooses a free one; ``tls`` None is without TLS.
         """
         listeners = cls(open_sockets(host, port))
+        poller = poller_of(loop)
         for one in listeners._sockets:
+            if poller is not None and tls is None:
+                listener = SocketListener(loop, poller, one, make_protocol, _BACKLOG)
+                listeners._servers.append(listener)
+                continue
             server = await loop.create_server(
                 make_protocol,
                 sock=one,

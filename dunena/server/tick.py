@@ -83,7 +83,8 @@ class Tick:
     """Runs one tick after another.
 
     ``call_soon`` runs a function after everything that the loop has read so far,
-    ``call_threadsafe`` does so from any thread. ``clock_ms`` is Unix time, ``timer_ms`` any
+    ``call_threadsafe`` does so from any thread. ``after_batch`` does so too, sooner, and returns
+    False where it cannot; None if there is none. ``clock_ms`` is Unix time, ``timer_ms`` any
     monotonic clock. Connections with more requests than fit a tick wait in ``turns``. ``is_spent``:
     a connection had a whole turn in this tick, so other heavy connections should wait there too.
     """
@@ -96,6 +97,7 @@ class Tick:
         *,
         call_soon: Callable[[Callable[[], None]], object],
         call_threadsafe: Callable[[Callable[[], None]], object],
+        after_batch: Callable[[Callable[[], None]], bool] | None = None,
         clock_ms: Callable[[], int],
         timer_ms: Callable[[], float],
     ) -> None:
@@ -106,6 +108,7 @@ class Tick:
         self._engine = engine
         self._telemetry = telemetry
         self._call_soon = call_soon
+        self._after_batch = after_batch
         self._call_threadsafe = call_threadsafe
         self._clock_ms = clock_ms
         self._timer_ms = timer_ms
@@ -217,7 +220,8 @@ class Tick:
         if self._round is None:
             self._round = _Round(self._timer_ms())
             self._hub.undos = self._round.undos
-            self._call_soon(self.end)
+            if self._after_batch is None or not self._after_batch(self.end):
+                self._call_soon(self.end)
             self._look_at_clock()
         return self._round
 

@@ -175,6 +175,7 @@ SERVER_DIRECTIONS = {
     "status": {"http.message", "access"},
     "static": {"http.message", "access"},
     "text_files": set(),
+    "sockets": set(),
     "websocket": {"http.message"},
     "http": {"http.message", "access", "websocket"},
     "shared": {"http.message", "http", "websocket"},

@@ -6,7 +6,9 @@ compiled modules and is not fails here instead of passing for the wrong reason.
 
 import importlib
 import importlib.machinery
+import importlib.util
 import os
+import sys
 import tomllib
 from pathlib import Path
 
@@ -45,6 +47,11 @@ def test_each_listed_module_is_compiled_exactly_when_the_run_is_compiled(name):
         else importlib.machinery.SourceFileLoader
     )
     assert isinstance(module.__loader__, kind)
+
+
+def test_the_system_calls_of_connections_are_compiled_exactly_when_the_run_is_compiled():
+    found = importlib.util.find_spec("dunena.server.sockets._system_calls")
+    assert (found is not None) is (IS_COMPILED and sys.platform != "win32")
 
 
 def test_info_reports_whether_the_server_is_compiled():

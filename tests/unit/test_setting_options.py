@@ -33,3 +33,9 @@ def test_the_token_is_no_secret_for_addresses() -> None:
     given = GivenSettings(token="0123456789abcdef", get_writes="0123456789abcdef")
     with pytest.raises(typer.BadParameter, match="the token must not stand in addresses"):
         settings_of(given, None, None)
+
+
+@pytest.mark.parametrize("text", ["", "uvloop", "uvloop:", ":new", "a b:c", "a:b:c", "a..b:c"])
+def test_what_is_no_event_loop_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="MODULE:FUNCTION, such as uvloop"):
+        settings_of(GivenSettings(event_loop=text), None, None)
