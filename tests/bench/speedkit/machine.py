@@ -5,12 +5,17 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
 DESCRIPTORS_RESERVED = 100
 """Files of a server that are no connections, generously."""
+
+
+STEAL, LOAD_AVERAGE = "steal_percent", "load_average"
+"""Fields of a result: what the machine did besides."""
 
 
 @contextmanager
@@ -65,9 +70,43 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Time of all processors since the start of the machine, in its ticks."""
+
+    whole: int
+    stolen: int
+
+    def stolen_percent_since(self, before: "Ticks") -> float:
+        """How much of the time since then the host gave to other machines, though we wanted it."""
+        whole = self.whole - before.whole
+        return 100 * (self.stolen - before.stolen) / whole if whole else 0.0
+
+
+def ticks() -> Ticks:
+    """The time until now."""
+    return parse_ticks(Path("/proc/stat").read_text())
+
+
+def parse_ticks(stat: str) -> Ticks:
+    """Out of the first line of /proc/stat, whose fields proc_stat(5) names."""
+    fields = [int(field) for field in stat.partition("\n")[0].split()[1:]]
+    until_stolen = fields[:8]  # the time of guests, behind it, counts as user's already
+    return Ticks(sum(until_stolen), until_stolen[7])
+
+
 def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return platform.machine()
+    return parse_cpu_model(Path("/proc/cpuinfo").read_text()) or platform.machine()
+
+
+def parse_cpu_model(cpuinfo: str) -> str:
+    """The processor's name; numbers too, as those of virtual machines have no other of their own.
+
+    Nothing for a processor without a name: /proc/cpuinfo differs between architectures.
+    """
+    pairs = [line.partition(":") for line in cpuinfo.partition("\n\n")[0].splitlines()]
+    fields = {name.strip(): value.strip() for name, _, value in pairs}
+    if "model name" not in fields:
+        return ""
+    numbers = [f"{name} {fields[name]}" for name in ("cpu family", "model") if name in fields]
+    return f"{fields['model name']} ({', '.join(numbers)})" if numbers else fields["model name"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from . import load
+from . import load, machine
 from .contenders import CannotError, Contender
 from .machine import connections_max
 from .workloads import BESIDE, Result, Workload
@@ -49,10 +49,13 @@ def _run(program: Path, contender: Contender, workload: Workload, seconds: float
     talk = contender.talk(workload)
     connections = connections_max(workload.connections)
     with contender.running(keeps=workload.keeps) as server:
+        before = machine.ticks()
         process = load.start(
             program, server, workload, talk, seconds=seconds, connections=connections
         )
-        return load.finish(process, seconds)
+        result = load.finish(process, seconds)
+    stolen = machine.ticks().stolen_percent_since(before)
+    return {**result, machine.STEAL: stolen, machine.LOAD_AVERAGE: machine.load_average()}
 
 
 def take_turns(
