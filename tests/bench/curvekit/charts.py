@@ -14,8 +14,8 @@ TITLE_Y, LEGEND_Y, AXIS_Y, X_TITLE_Y = 22, 46, 72, 412
 LEGEND_GAP, LETTER = 34, 7.6
 """Between two names of the legend, and about the width of a letter, in pixels."""
 
-GREY = "#767676"
-"""As far from white as from black."""
+GREY = "#808080"
+"""Readable on white and on dark pages alike."""
 
 COLOURS = ("#3b82f6", "#d97706", "#059669", "#c026d3", "#e11d48")
 

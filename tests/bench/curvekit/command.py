@@ -1,6 +1,7 @@
 """The command line of `tests.bench.curves`."""
 
 import argparse
+import functools
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -120,7 +121,7 @@ def _starts(
             points[x] = rounds.take_turns_at(
                 able,
                 curve.point(x).name,
-                lambda contender, folder=folder, x=x: starting.measure(contender, folder, x),
+                functools.partial(starting.measure, folder=folder, keys=x),
                 rounds=given.rounds,
                 tell=_tell,
             )

@@ -41,7 +41,8 @@ class Curve:
 
         Where that ends before the last of them, the most that is possible takes the place of those.
         """
-        reached, xs = 0, []
+        reached = 0
+        xs: list[int] = []
         for x in self.xs:
             wanted = self.point(x).connections
             allowed = connections_max(wanted)
