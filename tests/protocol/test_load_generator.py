@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.curvekit import starting
+from tests.bench.curvekit.curves import CURVES
 from tests.bench.speedkit import contenders, load, past
 from tests.bench.speedkit.rounds import measure
 from tests.bench.speedkit.workloads import BESIDE, CPU, named
@@ -49,6 +51,20 @@ def test_the_load_generator_measures_a_workload(wsload, name):
     assert result["requests_per_send"] > 0
     assert result["steal_percent"] >= 0
     assert 0 < result["p50_us"] <= result["p99_us"] <= result["longest_us"]
+
+
+@pytest.mark.parametrize("curve", [curve for curve in CURVES if not curve.is_start])
+def test_the_load_generator_measures_a_point_of_a_curve(wsload, curve):
+    result = measure(wsload, contenders.dunena(), curve.point(curve.xs[1]), SECONDS)
+    for picture in curve.pictures:
+        assert result[picture.figure.field] > 0
+
+
+def test_a_start_is_measured_until_the_last_of_the_keys_is_there():
+    with starting.folder_of(20) as folder:
+        result = starting.measure(contenders.dunena(), folder, 20)
+        assert 0 < result["start_ms"] < starting.ANSWER_SECONDS_MAX * 1000
+        assert result["server_peak_kb"] >= result["server_rss_kb"] > 1000
 
 
 def test_a_workload_is_compared_with_the_one_that_it_stands_beside(wsload):
