@@ -10,7 +10,7 @@ import pytest
 from tests.bench.curvekit import axes, charts, starting, tables
 from tests.bench.curvekit.charts import Chart, Line
 from tests.bench.curvekit.command import main
-from tests.bench.curvekit.curves import CURVES, named
+from tests.bench.curvekit.curves import CURVES, named, only_at
 from tests.bench.curvekit.results import Results, ResultsError, merged, parse
 from tests.bench.speedkit.contenders import bun, dunena
 from tests.bench.speedkit.medians import Spread
@@ -69,6 +69,11 @@ class TestCurves:
     def test_a_curve_ends_where_the_machine_allows_no_more_connections(self, name, limit, last):
         (curve,) = named([name])
         assert curve.reachable(lambda wanted: min(wanted, limit))[-2:] == last
+
+    def test_a_curve_can_be_measured_at_some_of_its_points_alone(self):
+        (curve,) = named(["connections"])
+        assert only_at(curve, [20_000, 1, 5]).xs == (1, 20_000)
+        assert only_at(curve, None) == curve
 
 
 class TestAxes:

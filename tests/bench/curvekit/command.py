@@ -4,7 +4,7 @@ import argparse
 import functools
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.bench.speedkit import choice, load, machine, rounds
@@ -14,7 +14,7 @@ from tests.bench.speedkit.programs import NotHereError
 from tests.bench.speedkit.rounds import Outcome
 
 from . import charts, results, starting, tables
-from .curves import CURVES, Curve, named
+from .curves import CURVES, Curve, named, only_at
 from .results import Results, ResultsError
 
 MEASURED = ("dunena", "Bun")
@@ -35,8 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(f"{error.args[0]} is unknown; --list names all")
     except (ValueError, NotHereError, ResultsError) as error:
         return _refuse(str(error))
-    if given.json:
-        given.json.write_text(found.text(), encoding="utf-8")
+    _keep(found, given)
     _tell_all(found, curves, given)
     return 0
 
@@ -48,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=positive, default=3, help="how often all take a turn")
     parser.add_argument("--seconds", type=float, default=0.5, help="of one measurement")
     parser.add_argument("--only", nargs="+", metavar="CURVE", help="these curves alone")
+    parser.add_argument(
+        "--at", nargs="+", type=positive, metavar="N", help="these points of the curves alone"
+    )
     choice.add_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures there")
     parser.add_argument(
@@ -87,45 +89,60 @@ def _measured(
     found = Results([heading(given.rounds, given.seconds, versions, absent)])
     with tempfile.TemporaryDirectory() as folder:
         program = load.build(Path(folder))
-        for curve in curves:
-            measure = _starts if curve.is_start else _points
-            found.curves[curve.name] = measure(program, present, curve, given)
+        for curve in (only_at(curve, given.at) for curve in curves):
+            points = found.curves.setdefault(curve.name, {})
+            measured = (
+                _starts(present, curve, given)
+                if curve.is_start
+                else _points(program, present, curve, given)
+            )
+            for x, outcome in measured:
+                points[x] = outcome
+                _keep(found, given)  # a run that is ended before its end has measured for something
     return found
 
 
 def _points(
     program: Path, present: Sequence[Contender], curve: Curve, given: argparse.Namespace
-) -> dict[int, Outcome]:
-    return {
-        x: rounds.take_turns(
-            program,
-            present,
-            curve.point(x),
-            rounds=given.rounds,
-            seconds=given.seconds,
-            tell=_tell,
+) -> Iterator[tuple[int, Outcome]]:
+    for x in curve.reachable(machine.connections_max):
+        workload = curve.point(x)
+        yield (
+            x,
+            rounds.take_turns(
+                program,
+                present,
+                workload,
+                rounds=given.rounds,
+                seconds=given.seconds,
+                tell=_tell,
+            ),
         )
-        for x in curve.reachable(machine.connections_max)
-    }
 
 
 def _starts(
-    _program: Path, present: Sequence[Contender], curve: Curve, given: argparse.Namespace
-) -> dict[int, Outcome]:
+    present: Sequence[Contender], curve: Curve, given: argparse.Namespace
+) -> Iterator[tuple[int, Outcome]]:
     # Nothing is told of servers that cannot start on such files.
     able = [contender for contender in present if starting.can_start(contender)]
-    points = {}
     for x in curve.xs if able else ():
         with starting.folder_of(x) as folder:
             starting.measure(able[0], folder, x)  # it takes the files over, which no later one does
-            points[x] = rounds.take_turns_at(
-                able,
-                curve.point(x).name,
-                functools.partial(starting.measure, folder=folder, keys=x),
-                rounds=given.rounds,
-                tell=_tell,
+            yield (
+                x,
+                rounds.take_turns_at(
+                    able,
+                    curve.point(x).name,
+                    functools.partial(starting.measure, folder=folder, keys=x),
+                    rounds=given.rounds,
+                    tell=_tell,
+                ),
             )
-    return points
+
+
+def _keep(found: Results, given: argparse.Namespace) -> None:
+    if given.json:
+        given.json.write_text(found.text(), encoding="utf-8")
 
 
 def _tell_all(found: Results, curves: Sequence[Curve], given: argparse.Namespace) -> None:

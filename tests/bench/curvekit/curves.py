@@ -1,7 +1,7 @@
 """The curves: what grows, and what is measured at each point."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.bench.speedkit.workloads import CPU, DUNENA, RSS, Figure, Workload
 
@@ -189,3 +189,10 @@ def named(names: Sequence[str] | None) -> list[Curve]:
     if unknown := set(names) - {curve.name for curve in CURVES}:
         raise KeyError(min(unknown))
     return [curve for curve in CURVES if curve.name in names]
+
+
+def only_at(curve: Curve, xs: Sequence[int] | None) -> Curve:
+    """The curve with those of its points that are among ``xs``; with all when there are none."""
+    if not xs:
+        return curve
+    return replace(curve, xs=tuple(x for x in curve.xs if x in xs))
