@@ -305,7 +305,7 @@ class TestCommand:
         joined = ["--from-json", *map(str, files), "--json", str(kept)]
         assert main([*joined, "--pictures", str(pictures)]) == 0
         output = capsys.readouterr().out
-        assert output.count("run of keys") == output.count("run of value") == 1
+        assert (output.count("- run of keys"), output.count("- run of value")) == (2, 1)
         assert output.count("| 16 | 4.00 (2.00) | 2.00 |") == 1
         assert output.count("| 16 B | 4.00 (2.00) | 2.00 |") == 1
         # Nothing was measured of memory.

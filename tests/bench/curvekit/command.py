@@ -1,14 +1,15 @@
 """The command line of `tests.bench.curves`."""
 
 import argparse
+import datetime as dt
 import functools
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.speedkit import choice, load, machine, rounds
-from tests.bench.speedkit.command import heading, positive
+from tests.bench.speedkit.command import positive
 from tests.bench.speedkit.contenders import Contender
 from tests.bench.speedkit.programs import NotHereError
 from tests.bench.speedkit.rounds import Outcome
@@ -86,7 +87,7 @@ def _measured(
     if not machine.has_two_cores():
         raise NotHereError("it needs Linux and two cores: one for the servers, one for the load")
     present, versions, absent = choice.found(wanted)
-    found = Results([heading(given.rounds, given.seconds, versions, absent)])
+    found = Results([run_line(given.rounds, given.seconds, versions | absent)])
     with tempfile.TemporaryDirectory() as folder:
         program = load.build(Path(folder))
         for curve in (only_at(curve, given.at) for curve in curves):
@@ -100,6 +101,15 @@ def _measured(
                 points[x] = outcome
                 _keep(found, given)  # a run that is ended before its end has measured for something
     return found
+
+
+def run_line(rounds_count: int, seconds: float, servers: Mapping[str, str]) -> str:
+    """When and on what a run measured, how long, and which servers or why they are not here."""
+    today = dt.datetime.now(tz=dt.UTC).date()
+    told = "; ".join(f"{name}: {what}" for name, what in servers.items())
+    load_average = f"load average {machine.load_average():.1f} at the start"
+    length = f"rounds: {rounds_count} of {seconds:g} s"
+    return f"{today}, {machine.describe()}, {load_average}, {length}; {told}"
 
 
 def _points(
@@ -146,8 +156,7 @@ def _keep(found: Results, given: argparse.Namespace) -> None:
 
 
 def _tell_all(found: Results, curves: Sequence[Curve], given: argparse.Namespace) -> None:
-    for run in dict.fromkeys(found.runs):
-        _say(f"{run}\n")
+    _say("".join(f"- {run}\n" for run in found.runs))
     for curve in curves:
         points = found.curves.get(curve.name)
         if not points:

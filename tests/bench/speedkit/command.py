@@ -76,7 +76,7 @@ def _compare(
     given: argparse.Namespace,
 ) -> int:
     present, versions, absent = choice.found(wanted)
-    _say(heading(given.rounds, given.seconds, versions, absent))
+    _say(_heading(given, versions, absent))
     outcomes: dict[Workload, Outcome] = {}
     for workload in workloads:
         outcomes[workload] = take_turns(
@@ -90,14 +90,13 @@ def _compare(
     return 0
 
 
-def heading(
-    rounds: int, seconds: float, versions: Mapping[str, str], absent: Mapping[str, str]
+def _heading(
+    given: argparse.Namespace, versions: Mapping[str, str], absent: Mapping[str, str]
 ) -> str:
-    """When and on what something is measured, how long, and which servers."""
     today = dt.datetime.now(tz=dt.UTC).date()
     lines = [
         f"{today}, {machine.describe()}, load average {machine.load_average():.1f} at the start;",
-        f"medians of {rounds} rounds of {seconds:g} s, ratios of the same rounds.",
+        f"medians of {given.rounds} rounds of {given.seconds:g} s, ratios of the same rounds.",
         "",
         *(f"- {name}: {version}" for name, version in versions.items()),
         *(f"- {name}: not here: {why}" for name, why in absent.items()),
