@@ -174,6 +174,15 @@ class TestCharts:
         (bars,) = re.findall(r'd="([^"]+)" stroke="#\w+" stroke-width="5"', drawn)
         assert bars.count("M") == 2
 
+    def test_there_is_room_for_the_last_number_of_an_axis(self):
+        for curve in CURVES:
+            line = Line("dunena", {x: Spread(1, 1, 1) for x in curve.xs})
+            root = ET.fromstring(charts.svg(Chart("a", "b", "c", [line], curve.is_bytes)))
+            for text in root.iter(f"{SVG}text"):
+                if text.get("text-anchor") == "middle":
+                    width = charts.LETTER * len(text.text)
+                    assert float(text.get("x")) + width / 2 <= charts.WIDTH
+
     def test_contenders_have_marks_of_different_forms(self):
         drawn = charts.svg(self.CHART)
         assert drawn.count("<circle") == 3 + 1

@@ -8,7 +8,7 @@ from tests.bench.speedkit.medians import Spread
 
 from .axes import Axis, along, around, bytes_label, label
 
-WIDTH, HEIGHT = 760, 430
+WIDTH, HEIGHT = 790, 430
 LEFT, RIGHT, TOP, BOTTOM = 70, 740, 84, 366
 TITLE_Y, LEGEND_Y, AXIS_Y, X_TITLE_Y = 22, 46, 72, 412
 LEGEND_GAP, LETTER = 34, 7.6
