@@ -49,7 +49,8 @@ def test_the_load_generator_measures_a_workload(wsload, name):
     assert result["server_rss_kb"] > 1000
     assert result["replies_per_read"] > 0
     assert result["requests_per_send"] > 0
-    assert result["steal_percent"] >= 0
+    assert 0 <= result["steal_percent"] <= 100
+    assert 0 <= result["others_percent"] <= 100
     assert 0 < result["p50_us"] <= result["p99_us"] <= result["longest_us"]
 
 

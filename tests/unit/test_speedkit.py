@@ -23,7 +23,7 @@ from tests.bench.speedkit.contenders import (
 )
 from tests.bench.speedkit.downloads import digest, is_kept
 from tests.bench.speedkit.load import LoadError, parse, reason
-from tests.bench.speedkit.machine import Ticks, parse_cpu_model, parse_ticks
+from tests.bench.speedkit.machine import Moment, parse_cpu_model, parse_moment
 from tests.bench.speedkit.medians import Spread, median, ratio, ratios, spread, spread_of
 from tests.bench.speedkit.past import resumed_from
 from tests.bench.speedkit.phrases import Http, Nats, ObjectStore, Redis, Talk, measured_length
@@ -107,12 +107,15 @@ class TestTables:
         last = summary_table({workload: outcome}, {}).splitlines()[-1]
         assert last == f"| {workload.title}: CPU us | 4.00 (2.00: 1.50-2.50) | 2.00 |"
 
-    def test_noise_line_has_the_most_that_was_stolen_and_the_range_of_the_load(self):
+    def test_noise_line_has_the_most_of_time_besides_and_the_range_of_the_load(self):
         results = [
-            {"steal_percent": steal, "load_average": load} for steal, load in ((0, 1), (5, 2))
+            {"steal_percent": steal, "others_percent": others, "load_average": load}
+            for steal, others, load in ((0, 1, 1), (5, 2, 2))
         ]
         outcome = {"dunena": Measured(results[:1]), "Bun": Measured(results[1:])}
-        line = "steal 2.5 % (5.0 at most), load average 1.0 to 2.0"
+        line = (
+            "steal 2.5 % (5.0 at most), other programs 1.5 % (2.0 at most), load average 1.0 to 2.0"
+        )
         assert noise_line(outcome) == line
         workload = named(["get-64x1"])[0]
         assert workload_table(workload, outcome, {}).endswith(f"`get-64x1`, {line}")
@@ -328,13 +331,17 @@ class TestDownloads:
 
 
 class TestMachine:
-    def test_stolen_time_is_a_share_of_all_time_since(self):
+    def test_time_besides_is_what_was_stolen_and_what_others_used(self):
         # The guests' time, the last two numbers, is in the user's already.
-        before = parse_ticks("cpu  10 0 10 70 0 0 5 5 9 9\ncpu0 1 0 0 0 0 0 0 0 0 0\n")
-        after = parse_ticks("cpu  20 0 20 130 0 0 5 25 9 9\n")
-        assert before == Ticks(100, 5)
-        assert after.stolen_percent_since(before) == 20
-        assert before.stolen_percent_since(before) == 0
+        before = parse_moment("cpu  100 0 100 700 0 0 50 50 90 90\ncpu0 1 0\n", 100, own=1)
+        after = parse_moment("cpu  200 0 200 1300 0 0 50 250 90 90\n", 100, own=2.5)
+        assert before == Moment(whole=10, stolen=0.5, busy=2, own=1)
+        assert after.besides_since(before) == {"steal_percent": 20, "others_percent": 5}
+        assert before.besides_since(before) == {"steal_percent": 0, "others_percent": 0}
+
+    def test_more_own_time_than_there_was_is_nothing_of_others(self):
+        before, after = Moment(10, 0, 2, 1), Moment(20, 0, 3, 2.1)
+        assert after.besides_since(before)["others_percent"] == 0
 
     def test_a_processor_is_named_with_the_numbers_that_tell_it_apart(self):
         rows = "processor\t: 0\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Xeon\n\n"

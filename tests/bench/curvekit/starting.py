@@ -39,7 +39,7 @@ def measure(contender: Contender, folder: Path, keys: int) -> Result:
     """One start of a dunena. Raises `RuntimeError` if it does not answer."""
     port = processes.free_port()
     launch = contender.launch(contender.find(), port, folder, True)
-    before = machine.ticks()
+    before = machine.moment()
     began = time.perf_counter()
     with processes.started(launch.command, launch.environment, folder) as process:
         while not _answers(port, _key(keys - 1)):
@@ -52,7 +52,7 @@ def measure(contender: Contender, folder: Path, keys: int) -> Result:
         "start_ms": seconds * 1000,
         "server_rss_kb": status_kb(status, "VmRSS"),
         "server_peak_kb": status_kb(status, "VmHWM"),
-        machine.STEAL: machine.ticks().stolen_percent_since(before),
+        **machine.moment().besides_since(before),
         machine.LOAD_AVERAGE: machine.load_average(),
     }
 

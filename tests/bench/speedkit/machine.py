@@ -14,7 +14,7 @@ DESCRIPTORS_RESERVED = 100
 """Files of a server that are no connections, generously."""
 
 
-STEAL, LOAD_AVERAGE = "steal_percent", "load_average"
+STEAL, OTHERS, LOAD_AVERAGE = "steal_percent", "others_percent", "load_average"
 """Fields of a result: what the machine did besides."""
 
 
@@ -71,28 +71,40 @@ def load_average() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticks:
-    """Time of all processors since the start of the machine, in its ticks."""
+class Moment:
+    """Seconds of all processors until now: all of them, those that the host gave to other machines
+    though we wanted them, those of programs, and those of our own programs that have ended.
+    """
 
-    whole: int
-    stolen: int
+    whole: float
+    stolen: float
+    busy: float
+    own: float
 
-    def stolen_percent_since(self, before: "Ticks") -> float:
-        """How much of the time since then the host gave to other machines, though we wanted it."""
+    def besides_since(self, before: "Moment") -> dict[str, float]:
+        """In percent of the time since then: what was stolen, and what other programs used."""
         whole = self.whole - before.whole
-        return 100 * (self.stolen - before.stolen) / whole if whole else 0.0
+        if not whole:
+            return {STEAL: 0.0, OTHERS: 0.0}
+        others = (self.busy - before.busy) - (self.own - before.own)
+        stolen = self.stolen - before.stolen
+        return {STEAL: 100 * stolen / whole, OTHERS: max(0.0, 100 * others / whole)}
 
 
-def ticks() -> Ticks:
-    """The time until now."""
-    return parse_ticks(Path("/proc/stat").read_text())
+def moment() -> Moment:
+    """Now. Programs that still run are no programs of ours yet."""
+    times = os.times()
+    own = times.user + times.system + times.children_user + times.children_system
+    return parse_moment(Path("/proc/stat").read_text(), os.sysconf("SC_CLK_TCK"), own)
 
 
-def parse_ticks(stat: str) -> Ticks:
+def parse_moment(stat: str, ticks_per_second: int, own: float) -> Moment:
     """Out of the first line of /proc/stat, whose fields proc_stat(5) names."""
-    fields = [int(field) for field in stat.partition("\n")[0].split()[1:]]
-    until_stolen = fields[:8]  # the time of guests, behind it, counts as user's already
-    return Ticks(sum(until_stolen), until_stolen[7])
+    fields = [int(field) / ticks_per_second for field in stat.partition("\n")[0].split()[1:]]
+    # The time of guests, behind what was stolen, is the user's already. That of interrupts is no
+    # program's, whoever caused them.
+    user, nice, system, *_, stolen = fields[:8]
+    return Moment(sum(fields[:8]), stolen, user + nice + system, own)
 
 
 def _cpu_model() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from .machine import LOAD_AVERAGE, STEAL
+from .machine import LOAD_AVERAGE, OTHERS, STEAL
 from .medians import Spread, median, ratios, spread, spread_of
 from .rounds import Measured, Outcome
 from .workloads import Workload
@@ -81,14 +81,13 @@ def summary_table(
 def noise_line(outcome: Outcome) -> str:
     """What else the machine did while a workload was measured; nothing where nobody looked."""
     results = [result for measured in outcome.values() for result in measured.results]
-    steal = spread_of([result[STEAL] for result in results if STEAL in result])
-    load = spread_of([result[LOAD_AVERAGE] for result in results if LOAD_AVERAGE in result])
-    if steal is None or load is None:
-        return ""
-    return (
-        f"steal {steal.middle:.1f} % ({steal.most:.1f} at most), "
-        f"load average {load.least:.1f} to {load.most:.1f}"
-    )
+    parts = []
+    for field, what in ((STEAL, "steal"), (OTHERS, "other programs")):
+        if found := spread_of([result[field] for result in results if field in result]):
+            parts.append(f"{what} {found.middle:.1f} % ({found.most:.1f} at most)")
+    if found := spread_of([result[LOAD_AVERAGE] for result in results if LOAD_AVERAGE in result]):
+        parts.append(f"load average {found.least:.1f} to {found.most:.1f}")
+    return ", ".join(parts)
 
 
 def with_range(found: Spread, places: int) -> str:

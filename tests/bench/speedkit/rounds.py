@@ -48,14 +48,14 @@ def measure(program: Path, contender: Contender, workload: Workload, seconds: fl
 def _run(program: Path, contender: Contender, workload: Workload, seconds: float) -> Result:
     talk = contender.talk(workload)
     connections = connections_max(workload.connections)
+    before = machine.moment()
     with contender.running(keeps=workload.keeps) as server:
-        before = machine.ticks()
         process = load.start(
             program, server, workload, talk, seconds=seconds, connections=connections
         )
         result = load.finish(process, seconds)
-    stolen = machine.ticks().stolen_percent_since(before)
-    return {**result, machine.STEAL: stolen, machine.LOAD_AVERAGE: machine.load_average()}
+    besides = machine.moment().besides_since(before)
+    return {**result, **besides, machine.LOAD_AVERAGE: machine.load_average()}
 
 
 def take_turns(
