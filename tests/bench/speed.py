@@ -2,6 +2,7 @@
 
     python tests/bench/speed.py [--rounds N] [--seconds S] [--only WORKLOAD...]
                                 [--contender NAME...] [--variant NAME=PYTHON...]
+                                [--executable NAME=PATH...] [--downloads]
     python tests/bench/speed.py --list
     python tests/bench/speed.py --profile WORKLOAD
 

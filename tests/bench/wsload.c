@@ -33,7 +33,8 @@
  *
  * Says "measuring" on stderr when it begins to count, and prints one JSON object. cpu_us (server CPU per
  * operation, user + system) is the figure to compare on a shared machine; ops_s and latency move with the
- * neighbours. Pin server and load to different cores.
+ * neighbours. replies_per_read and requests_per_send say how many shared a call here: where the server could
+ * take several at once, each of them costs it less. Pin server and load to different cores.
  * Loopback only: it cannot be pointed at anything but 127.0.0.1.
  */
 #define _GNU_SOURCE
@@ -225,20 +226,24 @@ static void measure(void) {
     while ((now = now_ns()) < start) turn_once(now);
     start = now, end = now + seconds * NANOSECONDS, cpu = server_cpu_ns();
     is_counting = 1, fanout.counted_from = fanout.published;
+    calls.reads = calls.sends = 0;
     fprintf(stderr, "measuring\n"); /* a profiler starts here */
     while ((now = now_ns()) < end || (operations <= too_few && now < end + PATIENCE_SECONDS * NANOSECONDS)) turn_once(now);
     double elapsed = (now - start) / (double)NANOSECONDS, used = server_cpu_ns() - cpu;
     long rss = server_rss_kb();
+    uint64_t published = fanout.published - fanout.counted_from, sent = subscriptions.count ? published : operations;
+    double replies_per_read = operations / (calls.reads + !calls.reads + 0.0);
+    double requests_per_send = sent / (calls.sends + !calls.sends + 0.0);
     if (laggard_share > 0) wake_laggard();
     printf("{\"mode\": \"%s\", \"connections\": %d, \"depth\": %d, \"ops\": %lu, \"ops_s\": %.0f, \"published_s\": %.0f, "
            "\"passed_over\": %lu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"longest_us\": %.1f, \"cpu_us\": %.3f, "
-           "\"cpu_share\": %.3f, \"server_rss_kb\": %ld, \"server_peak_kb\": %ld, \"server_growth_kb\": %ld, "
+           "\"cpu_share\": %.3f, \"replies_per_read\": %.3f, \"requests_per_send\": %.3f, \"server_rss_kb\": %ld, \"server_peak_kb\": %ld, \"server_growth_kb\": %ld, "
            "\"laggard_bytes\": %lu, \"laggard_missing\": %d, \"laggard_backwards\": %lu, \"laggard_closed\": %s}\n",
            is_resuming ? "resume" : subscriptions.count ? "fanout" : "request", settings.connections, settings.depth,
-           (unsigned long)operations, operations / elapsed, (fanout.published - fanout.counted_from) / elapsed,
+           (unsigned long)operations, operations / elapsed, published / elapsed,
            (unsigned long)fanout.passed_over, latency_percentile(0.5), latency_percentile(0.99), latency.longest / 1e3,
-           operations ? used / operations / 1e3 : 0, used / elapsed / NANOSECONDS, rss, server_peak_kb(),
-           rss - rss_before, (unsigned long)laggard.bytes_read, laggard.missing,
+           operations ? used / operations / 1e3 : 0, used / elapsed / NANOSECONDS,
+           replies_per_read, requests_per_send, rss, server_peak_kb(), rss - rss_before, (unsigned long)laggard.bytes_read, laggard.missing,
            (unsigned long)laggard.backwards, laggard.is_closed ? "true" : "false");
     if (!operations) fail("no operation was completed in %g s", seconds + PATIENCE_SECONDS);
 }

@@ -4,12 +4,16 @@
 something to measure, and that every reply was the one expected, is what `wsload` checks.
 """
 
+import os
+import select
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.bench.curvekit import starting
+from tests.bench.curvekit.curves import CURVES
 from tests.bench.speedkit import contenders, load, past
 from tests.bench.speedkit.rounds import measure
 from tests.bench.speedkit.workloads import BESIDE, CPU, named
@@ -43,7 +47,25 @@ def test_the_load_generator_measures_a_workload(wsload, name):
     assert result["ops"] > 0
     assert result[CPU.field] > 0
     assert result["server_rss_kb"] > 1000
+    assert result["replies_per_read"] > 0
+    assert result["requests_per_send"] > 0
+    assert 0 <= result["steal_percent"] <= 100
+    assert 0 <= result["others_percent"] <= 100
     assert 0 < result["p50_us"] <= result["p99_us"] <= result["longest_us"]
+
+
+@pytest.mark.parametrize("curve", [curve for curve in CURVES if not curve.is_start])
+def test_the_load_generator_measures_a_point_of_a_curve(wsload, curve):
+    result = measure(wsload, contenders.dunena(), curve.point(curve.xs[1]), SECONDS)
+    for picture in curve.pictures:
+        assert result[picture.figure.field] > 0
+
+
+def test_a_start_is_measured_until_the_last_of_the_keys_is_there():
+    with starting.folder_of(20) as folder:
+        result = starting.measure(contenders.dunena(), folder, 20)
+        assert 0 < result["start_ms"] < starting.ANSWER_SECONDS_MAX * 1000
+        assert result["server_peak_kb"] >= result["server_rss_kb"] > 1000
 
 
 def test_a_workload_is_compared_with_the_one_that_it_stands_beside(wsload):
@@ -97,3 +119,25 @@ def test_the_load_generator_fails_on_unexpected_replies(wsload):
         process = load.start(wsload, server, workload, wrong, seconds=SECONDS, connections=4)
         with pytest.raises(load.LoadError, match="without abacus"):
             load.finish(process, SECONDS)
+
+
+LAUNCHER = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+"""Serves from a child, as an executable of one file does, and passes no signal on to it."""
+
+
+def test_a_server_that_a_launcher_starts_is_the_one_that_is_measured_and_stopped():
+    plain = contenders.dunena()
+
+    def launch(*arguments: object) -> contenders.Launch:
+        launched = plain.launch(*arguments)
+        return replace(launched, command=[sys.executable, "-c", LAUNCHER, *launched.command])
+
+    with replace(plain, launch=launch).running() as server:
+        words = Path(f"/proc/{server.pid}/cmdline").read_bytes().split(b"\0")
+        ended = os.pidfd_open(server.pid)
+    try:
+        assert b"serve" in words
+        assert LAUNCHER.encode() not in words
+        assert select.select([ended], [], [], 30)[0]
+    finally:
+        os.close(ended)

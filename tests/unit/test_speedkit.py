@@ -1,5 +1,6 @@
 """tests/bench: statistics, phrases, contenders and the command line, without a server."""
 
+import argparse
 import json
 import re
 import sys
@@ -9,15 +10,26 @@ from pathlib import Path
 import pytest
 
 from tests.bench import http_followers, prefix_watches, votes
-from tests.bench.speedkit import phrases, programs
+from tests.bench.speedkit import choice, phrases, programs
 from tests.bench.speedkit.command import main
-from tests.bench.speedkit.contenders import CannotError, bun, dunena, redis, variant
+from tests.bench.speedkit.contenders import (
+    CannotError,
+    bun,
+    dunena,
+    named_executable,
+    redis,
+    variant,
+    what_people_download,
+)
+from tests.bench.speedkit.downloads import digest, is_kept
 from tests.bench.speedkit.load import LoadError, parse, reason
-from tests.bench.speedkit.medians import median, ratio
+from tests.bench.speedkit.machine import Moment, parse_cpu_model, parse_moment
+from tests.bench.speedkit.medians import Spread, median, ratio, ratios, spread, spread_of
 from tests.bench.speedkit.past import resumed_from
 from tests.bench.speedkit.phrases import Http, Nats, ObjectStore, Redis, Talk, measured_length
+from tests.bench.speedkit.processes import listening
 from tests.bench.speedkit.profiling import shares
-from tests.bench.speedkit.report import number, summary_table, table, workload_table
+from tests.bench.speedkit.report import noise_line, number, summary_table, table, workload_table
 from tests.bench.speedkit.rounds import Measured, rotated
 from tests.bench.speedkit.workloads import CPU, RSS, WORKLOADS, named
 
@@ -37,6 +49,15 @@ class TestMedians:
 
     def test_median_without_rounds_is_none(self):
         assert median([], CPU) is None
+
+    def test_spread_has_the_least_and_the_most_of_all_rounds(self):
+        assert spread(runs(9, 1, 2), CPU) == Spread(2, 1, 9)
+
+    def test_a_spread_without_rounds_is_none(self):
+        assert spread_of([]) is None
+
+    def test_ratios_have_the_least_and_the_most_of_single_rounds(self):
+        assert ratios(runs(2, 30, 4), runs(1, 10, 2), CPU) == Spread(2, 2, 3)
 
     def test_ratio_compares_runs_of_the_same_round(self):
         # The medians' own ratio would be 1: the second round was slow for both.
@@ -68,8 +89,8 @@ class TestTables:
             "redis": Measured(reason="failed: it does not start: no memory"),
         }
         rows = workload_table(workload, outcome, {"nats": "no pip"}).splitlines()
-        assert "| dunena | 13.00 | 2.00 |" in rows[4]
-        assert "| Bun | 6.50 | 1.00 |" in rows[5]
+        assert "| dunena | 13.00 | 12.00-14.00 | 2.00 | - |" in rows[4]
+        assert "| Bun | 6.50 | 6.00-7.00 | 1.00 | - |" in rows[5]
         assert "failed: it does not start: no memory" in rows[6]
         assert "| nats | not here: no pip |" in rows[7]
         assert len({row.count("|") for row in rows[2:8]}) == 1
@@ -80,12 +101,34 @@ class TestTables:
         last = summary_table({workload: outcome}, {"nats": "no pip"}).splitlines()[-1]
         assert last == f"| {workload.title}: CPU us | 3.00 (1.50) | 2.00 | - | not here |"
 
+    def test_summary_table_has_the_range_of_the_ratios_of_several_rounds(self):
+        workload = named(["get-64x1"])[0]
+        outcome = {"dunena": Measured(runs(3, 5, 4)), "Bun": Measured(runs(2, 2, 2))}
+        last = summary_table({workload: outcome}, {}).splitlines()[-1]
+        assert last == f"| {workload.title}: CPU us | 4.00 (2.00: 1.50-2.50) | 2.00 |"
+
+    def test_noise_line_has_the_most_of_time_besides_and_the_range_of_the_load(self):
+        results = [
+            {"steal_percent": steal, "others_percent": others, "load_average": load}
+            for steal, others, load in ((0, 1, 1), (5, 2, 2))
+        ]
+        outcome = {"dunena": Measured(results[:1]), "Bun": Measured(results[1:])}
+        line = (
+            "steal 2.5 % (5.0 at most), other programs 1.5 % (2.0 at most), load average 1.0 to 2.0"
+        )
+        assert noise_line(outcome) == line
+        workload = named(["get-64x1"])[0]
+        assert workload_table(workload, outcome, {}).endswith(f"`get-64x1`, {line}")
+
+    def test_noise_line_is_empty_where_nobody_looked(self):
+        assert noise_line({"dunena": Measured(runs(1))}) == ""
+
     def test_tables_compare_with_the_contender_that_is_named(self):
         workload = named(["get-64x1"])[0]
         outcome = {"dunena": Measured(runs(3)), "before": Measured(runs(2))}
         rows = workload_table(workload, outcome, {}, "before").splitlines()
         assert "| of before's |" in rows[2]
-        assert "| dunena | 3.00 | 1.50 |" in rows[4]
+        assert "| dunena | 3.00 | - | 1.50 | - |" in rows[4]
         last = summary_table({workload: outcome}, {}, "before").splitlines()[-1]
         assert last == f"| {workload.title}: CPU us | 3.00 (1.50) | 2.00 |"
 
@@ -204,6 +247,115 @@ class TestContenders:
     def test_an_invalid_variant_raises_value_error(self, text):
         with pytest.raises(ValueError, match="NAME=PYTHON"):
             variant(text)
+
+    def test_an_executable_is_started_without_a_python(self, tmp_path):
+        made = named_executable("mine=/opt/dunena")
+        launch = made.launch("/opt/dunena", 4000, tmp_path, False)
+        assert made.name == "mine"
+        assert launch.command[:2] == ["/opt/dunena", "serve"]
+        assert launch.command[-1] == "--no-persist"
+        assert all(made.talk(workload) for workload in WORKLOADS)
+
+    @pytest.mark.parametrize("text", ["", "name", "name=", "=path"])
+    def test_an_invalid_executable_raises_value_error(self, text):
+        with pytest.raises(ValueError, match="NAME=PATH"):
+            named_executable(text)
+
+    def test_an_executable_that_is_none_raises_not_here_error(self):
+        with pytest.raises(programs.NotHereError, match="is no program"):
+            named_executable("mine=/nonexistent").find()
+
+    def test_an_installed_wheel_is_not_hidden_by_a_pythonpath(self, tmp_path):
+        for made in what_people_download()[1:]:
+            assert made.launch("python", 4000, tmp_path, False).environment == {"PYTHONPATH": ""}
+
+
+class TestChoice:
+    @staticmethod
+    def chosen(*arguments, names=()):
+        parser = argparse.ArgumentParser()
+        choice.add_options(parser)
+        return [made.name for made in choice.chosen(parser.parse_args(arguments), names)]
+
+    def test_what_has_to_be_made_is_measured_only_if_it_is_asked_for(self):
+        downloads = ["executable", "wheel", "wheel+uvloop"]
+        assert not {*downloads} & {*self.chosen()}
+        assert self.chosen("--contender", "Bun", "wheel") == ["wheel", "Bun"]
+        assert self.chosen("--downloads") == [
+            "dunena", *downloads, "Bun", "websockets", "redis", "nats",
+        ]  # fmt: skip
+        assert self.chosen("--downloads", "--contender", "Bun") == [*downloads, "Bun"]
+
+    def test_a_command_may_have_fewer_by_default_and_those_that_are_added(self):
+        assert self.chosen(names=["dunena", "Bun"]) == ["dunena", "Bun"]
+        added = ("--variant", "old=python", "--executable", "mine=/opt/dunena")
+        assert self.chosen(*added, names=["Bun"]) == ["old", "mine", "Bun"]
+
+    def test_two_servers_of_one_name_raise_value_error(self):
+        with pytest.raises(ValueError, match="two servers are called wheel"):
+            self.chosen("--variant", "wheel=python")
+
+
+class TestDownloads:
+    @pytest.fixture
+    def sources(self, tmp_path):
+        (tmp_path / "package" / "__pycache__").mkdir(parents=True)
+        (tmp_path / "package" / "module.py").write_text("1")
+        (tmp_path / "pyproject.toml").write_text("")
+        return tmp_path
+
+    def test_a_digest_changes_with_contents_places_and_python(self, sources):
+        names = ("package", "pyproject.toml")
+        digests = [digest(sources, names, "3.11"), digest(sources, names, "3.12")]
+        (sources / "package" / "module.py").write_text("2")
+        digests.append(digest(sources, names, "3.11"))
+        (sources / "package" / "module.py").rename(sources / "package" / "other.py")
+        digests.append(digest(sources, names, "3.11"))
+        assert len({*digests}) == 4
+
+    def test_a_digest_does_not_change_with_what_python_keeps(self, sources):
+        before = digest(sources, ["package"], "3.11")
+        (sources / "package" / "__pycache__" / "module.pyc").write_text("1")
+        assert digest(sources, ["package"], "3.11") == before
+
+    @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"sources": "other"}'])
+    def test_what_was_made_of_other_sources_is_not_kept(self, tmp_path, text):
+        stamp = tmp_path / "stamp.json"
+        if text is not None:
+            stamp.write_text(text)
+        assert not is_kept(stamp, "these")
+
+    def test_what_was_made_of_the_same_sources_is_kept(self, tmp_path):
+        (tmp_path / "stamp.json").write_text('{"sources": "these"}')
+        assert is_kept(tmp_path / "stamp.json", "these")
+
+
+class TestMachine:
+    def test_time_besides_is_what_was_stolen_and_what_others_used(self):
+        # The guests' time, the last two numbers, is in the user's already.
+        before = parse_moment("cpu  100 0 100 700 0 0 50 50 90 90\ncpu0 1 0\n", 100, own=1)
+        after = parse_moment("cpu  200 0 200 1300 0 0 50 250 90 90\n", 100, own=2.5)
+        assert before == Moment(whole=10, stolen=0.5, busy=2, own=1)
+        assert after.besides_since(before) == {"steal_percent": 20, "others_percent": 5}
+        assert before.besides_since(before) == {"steal_percent": 0, "others_percent": 0}
+
+    def test_more_own_time_than_there_was_is_nothing_of_others(self):
+        before, after = Moment(10, 0, 2, 1), Moment(20, 0, 3, 2.1)
+        assert after.besides_since(before)["others_percent"] == 0
+
+    def test_a_processor_is_named_with_the_numbers_that_tell_it_apart(self):
+        rows = "processor\t: 0\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Xeon\n\n"
+        assert parse_cpu_model(f"{rows}model name\t: Other\n") == "Xeon (cpu family 6, model 143)"
+        assert parse_cpu_model("processor\t: 0\nBogoMIPS\t: 50\n") == ""
+
+    def test_listening_has_the_sockets_of_a_port_that_accept_connections(self):
+        rows = (
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+            "   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 71 1\n"
+            "   1: 0100007F:0BB8 0100007F:9C40 01 00000000:00000000 00:00000000 00000000 0 0 72 1\n"
+            "   2: 0100007F:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 73 1\n"
+        )
+        assert listening(rows, 3000) == ["71"]
 
 
 class TestWorkloads:

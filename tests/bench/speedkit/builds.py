@@ -9,6 +9,18 @@ from pathlib import Path
 
 from . import programs
 
+DESCRIBE = """
+import dunena, platform
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+try:
+    loop = "uvloop " + version("uvloop")
+except PackageNotFoundError:
+    loop = "no uvloop"
+kind = "compiled" if find_spec("dunena.native__mypyc") else "pure"
+print(dunena.__version__, kind + ", Python", platform.python_version() + ",", loop)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Build:
@@ -24,14 +36,15 @@ class Build:
 
     def serve(self, program: str, port: int, *options: str) -> list[str]:
         """The command that starts its server."""
-        command = [program, "-m", "dunena", "serve", "--log-level", "error", "--port", str(port)]
-        return [*command, *options]
+        return [program, "-m", "dunena", *serve_words(port, *options)]
 
     def version(self, program: str) -> str:
-        """Versions of it and of its Python, and its settings. Raises `programs.NotHereError`."""
-        script = "import dunena, platform; print(dunena.__version__, platform.python_version())"
+        """Versions of it and of its Python, its event loop, and its settings.
+
+        Raises `programs.NotHereError`.
+        """
         answer = subprocess.run(
-            [program, "-c", script],
+            [program, "-c", DESCRIBE],
             env={**os.environ, **self.environment},
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -41,10 +54,14 @@ class Build:
         if answer.returncode:
             last = (answer.stderr.strip().splitlines() or ["it does not start"])[-1]
             raise programs.NotHereError(last)
-        found, python_version = answer.stdout.split()
         settings = [f"{key}={value}" for key, value in self.environment.items()]
         shown = [setting for setting in settings if not setting.startswith("PYTHONPATH=")]
-        return ", ".join([f"{found}, Python {python_version}", *shown])
+        return ", ".join([answer.stdout.strip(), *shown])
+
+
+def serve_words(port: int, *options: str) -> list[str]:
+    """Arguments of dunena that start its server."""
+    return ["serve", "--log-level", "error", "--port", str(port), *options]
 
 
 def own_build() -> Build:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import contenders, load, machine, profiling, report
+from . import choice, load, machine, profiling, report
 from .contenders import Contender
 from .programs import NotHereError
 from .rounds import Outcome, take_turns
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     try:
         workloads = named(given.only)
-        wanted = _contenders(given)
+        wanted = choice.chosen(given)
     except KeyError as error:
         return _refuse(f"{error.args[0]} is unknown; --list names all")
     except ValueError as error:
@@ -45,22 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=positive, default=5, help="how often all take a turn")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--only", nargs="+", metavar="WORKLOAD", help="these workloads alone")
-    parser.add_argument("--contender", nargs="+", metavar="NAME", help="these servers alone")
-    parser.add_argument(
-        "--variant",
-        action="append",
-        default=[],
-        metavar="NAME=PYTHON[,VARIABLE=VALUE...]",
-        help="one more dunena: the one that PYTHON has installed, or of PYTHONPATH=FOLDER",
-    )
-    parser.add_argument(
-        "--compared-with",
-        metavar="NAME",
-        default=report.REFERENCE,
-        help="the server that ratios are of (%(default)s)",
-    )
-    parser.add_argument("--bun", metavar="PATH", help="the bun to use")
-    parser.add_argument("--nats", metavar="PATH", help="the nats-server to use")
+    choice.add_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     parser.add_argument("--list", action="store_true", help="name workloads and servers")
     parser.add_argument("--profile", metavar="WORKLOAD", help="where dunena's time goes in it")
@@ -78,23 +63,6 @@ def positive(text: str) -> int:
     return number
 
 
-def _contenders(given: argparse.Namespace) -> list[Contender]:
-    every = [
-        contenders.dunena(),
-        *map(contenders.variant, given.variant),
-        contenders.bun(given.bun),
-        contenders.stock(),
-        contenders.redis(),
-        contenders.nats(given.nats),
-    ]
-    asked_for = {given.compared_with, *(given.contender or ())}
-    if unknown := asked_for - {contender.name for contender in every}:
-        raise KeyError(min(unknown))
-    if not given.contender:
-        return every
-    return [contender for contender in every if contender.name in given.contender]
-
-
 def _list(wanted: Sequence[Contender]) -> None:
     for workload in WORKLOADS:
         _say(f"{workload.name:16} {workload.title}")
@@ -107,7 +75,7 @@ def _compare(
     wanted: Sequence[Contender],
     given: argparse.Namespace,
 ) -> int:
-    present, versions, absent = _found(wanted)
+    present, versions, absent = choice.found(wanted)
     _say(_heading(given, versions, absent))
     outcomes: dict[Workload, Outcome] = {}
     for workload in workloads:
@@ -120,21 +88,6 @@ def _compare(
     if given.json:
         given.json.write_text(json.dumps(_plain(outcomes), indent=1) + "\n", encoding="utf-8")
     return 0
-
-
-def _found(
-    wanted: Sequence[Contender],
-) -> tuple[list[Contender], dict[str, str], dict[str, str]]:
-    """Those that can run with their versions, and why the others cannot."""
-    present, versions, absent = [], {}, {}
-    for contender in wanted:
-        try:
-            versions[contender.name] = contender.version(contender.find())
-        except NotHereError as error:
-            absent[contender.name] = str(error)
-        else:
-            present.append(contender)
-    return present, versions, absent
 
 
 def _heading(

@@ -1,28 +1,21 @@
 """The servers that are compared: how each is started, and how one talks to it."""
 
+import functools
 import json
-import os
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import programs
-from .builds import Build, other_build, own_build
-from .machine import SERVER_CORE, started_on
+from . import downloads, processes, programs
+from .builds import Build, other_build, own_build, serve_words
 from .phrases import Dunena, Http, Nats, ObjectStore, Phrases, Redis, Talk
 from .workloads import DUNENA, HTTP, OTHER, STORE, WATCH, Workload
 
 SERVERS = Path(__file__).resolve().parents[1] / "servers"
-START_SECONDS_MAX = 20
-STOP_SECONDS_MAX = 10
-
 Ways = Mapping[str, type[Phrases]]
 
 
@@ -77,25 +70,22 @@ class Contender:
     @contextmanager
     def running(self, *, keeps: bool = False) -> Iterator[Running]:
         """It, started on its core and answering; stopped at the end."""
-        program, port = self.find(), _free_port()
         # Beside the source: the system's folder for temporary files may be in memory.
-        with tempfile.TemporaryDirectory(dir=programs.ROOT, prefix=".bench-") as folder:
-            launch = self.launch(program, port, Path(folder), keeps)
-            with started_on(SERVER_CORE), (Path(folder) / "server.log").open("wb") as log:
-                process = subprocess.Popen(
-                    launch.command,
-                    cwd=folder,
-                    env={**os.environ, **launch.environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            try:
-                _wait_for(port, process, Path(log.name))
-                launch.prepare()
-                yield Running(port, process.pid)
-            finally:
-                _stop(process)
+        with (
+            tempfile.TemporaryDirectory(dir=programs.ROOT, prefix=".bench-") as folder,
+            self.started(Path(folder), keeps=keeps) as server,
+        ):
+            yield server
+
+    @contextmanager
+    def started(self, folder: Path, *, keeps: bool) -> Iterator[Running]:
+        """The same, in a folder that may hold what an earlier one has kept."""
+        port = processes.free_port()
+        launch = self.launch(self.find(), port, folder, keeps)
+        with processes.started(launch.command, launch.environment, folder) as process:
+            processes.wait_until_it_answers(port, process, folder)
+            launch.prepare()
+            yield Running(port, processes.serving(port, process.pid))
 
 
 # --- dunena ---
@@ -113,12 +103,52 @@ def variant(text: str) -> Contender:
     return _contender(other_build(text))
 
 
+def wheel(name: str, extra: str = "") -> Contender:
+    """This checkout's wheel in an environment of its own; ``extra`` is ``[fast]`` with uvloop."""
+    # Whatever PYTHONPATH names would be found before what is installed.
+    contender = _contender(Build(name, "", {"PYTHONPATH": ""}))
+    return replace(contender, find=functools.partial(downloads.wheel, extra))
+
+
+def executable(name: str, path: str | None = None) -> Contender:
+    """An executable: the one given, or this checkout's own."""
+
+    def launch(program: str, port: int, folder: Path, keeps: bool) -> Launch:
+        return Launch([program, *serve_words(port, *_store_options(folder, keeps=keeps))])
+
+    find = downloads.executable if path is None else functools.partial(programs.named, path)
+    return Contender(name, DUNENA_WAYS, find, launch, executable_version, keeps=True)
+
+
+def named_executable(text: str) -> Contender:
+    """An executable, from ``NAME=PATH``. Raises `ValueError`."""
+    name, _, path = text.partition("=")
+    if not name or not path:
+        raise ValueError("an executable is NAME=PATH")
+    return executable(name, path)
+
+
+def executable_version(program: str) -> str:
+    """What it says of itself, and its size."""
+    said = programs.first_line(program, "version").removeprefix("dunena ")
+    return f"{said}, one file of {Path(program).stat().st_size / 1e6:.1f} MB"
+
+
+def what_people_download() -> list[Contender]:
+    """Made of this checkout when they are first needed."""
+    return [executable("executable"), wheel("wheel"), wheel("wheel+uvloop", "[fast]")]
+
+
 def _contender(build: Build) -> Contender:
     def launch(program: str, port: int, folder: Path, keeps: bool) -> Launch:
-        options = ["--cache-dir", str(folder / "values")] if keeps else ["--no-persist"]
-        return Launch(build.serve(program, port, *options), build.environment)
+        command = build.serve(program, port, *_store_options(folder, keeps=keeps))
+        return Launch(command, build.environment)
 
     return Contender(build.name, DUNENA_WAYS, build.find, launch, build.version, keeps=True)
+
+
+def _store_options(folder: Path, *, keeps: bool) -> list[str]:
+    return ["--cache-dir", str(folder / "values")] if keeps else ["--no-persist"]
 
 
 # --- the others ---
@@ -175,7 +205,7 @@ def nats(given: str | None) -> Contender:
     """NATS with JetStream, over WebSocket."""
 
     def launch(program: str, port: int, folder: Path, keeps: bool) -> Launch:
-        own_port = _free_port()
+        own_port = processes.free_port()
         settings = {
             "listen": f"127.0.0.1:{own_port}",
             "websocket": {"listen": f"127.0.0.1:{port}", "no_tls": True},
@@ -218,33 +248,3 @@ def _make_bucket(port: int, *, keeps: bool) -> None:
             answer += received
             if not received or b'"error"' in answer:
                 raise RuntimeError(f"NATS made no bucket: {answer.decode(errors='replace')}")
-
-
-# --- processes ---
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    said = log.read_text(errors="replace").strip().splitlines()
-    raise RuntimeError(f"it does not start: {said[-1] if said else 'it says nothing'}")
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS_MAX)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -5,12 +5,17 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
 DESCRIPTORS_RESERVED = 100
 """Files of a server that are no connections, generously."""
+
+
+STEAL, OTHERS, LOAD_AVERAGE = "steal_percent", "others_percent", "load_average"
+"""Fields of a result: what the machine did besides."""
 
 
 @contextmanager
@@ -65,9 +70,55 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Seconds of all processors until now: all of them, those that the host gave to other machines
+    though we wanted them, those of programs, and those of our own programs that have ended.
+    """
+
+    whole: float
+    stolen: float
+    busy: float
+    own: float
+
+    def besides_since(self, before: "Moment") -> dict[str, float]:
+        """In percent of the time since then: what was stolen, and what other programs used."""
+        whole = self.whole - before.whole
+        if not whole:
+            return {STEAL: 0.0, OTHERS: 0.0}
+        others = (self.busy - before.busy) - (self.own - before.own)
+        stolen = self.stolen - before.stolen
+        return {STEAL: 100 * stolen / whole, OTHERS: max(0.0, 100 * others / whole)}
+
+
+def moment() -> Moment:
+    """Now. Programs that still run are no programs of ours yet."""
+    times = os.times()
+    own = times.user + times.system + times.children_user + times.children_system
+    return parse_moment(Path("/proc/stat").read_text(), os.sysconf("SC_CLK_TCK"), own)
+
+
+def parse_moment(stat: str, ticks_per_second: int, own: float) -> Moment:
+    """Out of the first line of /proc/stat, whose fields proc_stat(5) names."""
+    fields = [int(field) / ticks_per_second for field in stat.partition("\n")[0].split()[1:]]
+    # The time of guests, behind what was stolen, is the user's already. That of interrupts is no
+    # program's, whoever caused them.
+    user, nice, system, *_, stolen = fields[:8]
+    return Moment(sum(fields[:8]), stolen, user + nice + system, own)
+
+
 def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return platform.machine()
+    return parse_cpu_model(Path("/proc/cpuinfo").read_text()) or platform.machine()
+
+
+def parse_cpu_model(cpuinfo: str) -> str:
+    """The processor's name; numbers too, as those of virtual machines have no other of their own.
+
+    Nothing for a processor without a name: /proc/cpuinfo differs between architectures.
+    """
+    pairs = [line.partition(":") for line in cpuinfo.partition("\n\n")[0].splitlines()]
+    fields = {name.strip(): value.strip() for name, _, value in pairs}
+    if "model name" not in fields:
+        return ""
+    numbers = [f"{name} {fields[name]}" for name in ("cpu family", "model") if name in fields]
+    return f"{fields['model name']} ({', '.join(numbers)})" if numbers else fields["model name"]

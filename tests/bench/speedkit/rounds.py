@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from . import load
+from . import load, machine
 from .contenders import CannotError, Contender
 from .machine import connections_max
 from .workloads import BESIDE, Result, Workload
@@ -48,11 +48,14 @@ def measure(program: Path, contender: Contender, workload: Workload, seconds: fl
 def _run(program: Path, contender: Contender, workload: Workload, seconds: float) -> Result:
     talk = contender.talk(workload)
     connections = connections_max(workload.connections)
+    before = machine.moment()
     with contender.running(keeps=workload.keeps) as server:
         process = load.start(
             program, server, workload, talk, seconds=seconds, connections=connections
         )
-        return load.finish(process, seconds)
+        result = load.finish(process, seconds)
+    besides = machine.moment().besides_since(before)
+    return {**result, **besides, machine.LOAD_AVERAGE: machine.load_average()}
 
 
 def take_turns(
@@ -65,15 +68,32 @@ def take_turns(
     tell: Callable[[str], None],
 ) -> Outcome:
     """All rounds of one workload. One that failed once is not asked again: its reason is told."""
+    return take_turns_at(
+        contenders,
+        workload.name,
+        lambda contender: measure(program, contender, workload, workload.seconds or seconds),
+        rounds=workload.rounds or rounds,
+        tell=tell,
+    )
+
+
+def take_turns_at(
+    contenders: Sequence[Contender],
+    what: str,
+    measure_one: Callable[[Contender], Result],
+    *,
+    rounds: int,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """The same for anything that is measured; ``what`` names it where progress is told."""
     outcome = {contender.name: Measured() for contender in contenders}
-    rounds, seconds = workload.rounds or rounds, workload.seconds or seconds
     for turn, contender in _turns(contenders, rounds):
         measured = outcome[contender.name]
         if measured.reason:
             continue
-        tell(f"{workload.name}, round {turn + 1} of {rounds}: {contender.name}")
+        tell(f"{what}, round {turn + 1} of {rounds}: {contender.name}")
         try:
-            measured.results.append(measure(program, contender, workload, seconds))
+            measured.results.append(measure_one(contender))
         except CannotError as error:
             measured.reason = str(error)
         except (load.LoadError, RuntimeError) as error:

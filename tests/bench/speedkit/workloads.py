@@ -28,6 +28,7 @@ CPU = Figure("cpu_us", "CPU us", 2)
 RATE = Figure("ops_s", "per second", 0)
 P50 = Figure("p50_us", "p50 us", 0)
 P99 = Figure("p99_us", "p99 us", 0)
+PER_READ = Figure("replies_per_read", "replies a read", 1)
 RSS = Figure("server_rss_kb", "server MB", 1, 1024)
 GROWTH = Figure("server_growth_kb", "grew by MB", 1, 1024)
 PER_CONNECTION = Figure("kb_per_connection", "KB each", 2)
@@ -59,7 +60,7 @@ class Workload:
     say: Callable[[Phrases], Talk | None]
     connections: int
     load: tuple[str, ...] = ()
-    figures: tuple[Figure, ...] = (CPU, RATE, P50, P99, RSS)
+    figures: tuple[Figure, ...] = (CPU, RATE, P50, P99, PER_READ, RSS)
     ways: tuple[str, ...] = (STORE,)
     keys: int = 1000
     fill: int = 0
@@ -105,7 +106,7 @@ def _watch(subscribers: int, ahead: int) -> Workload:
         name=f"watch-{subscribers}-{ahead}",
         title=f"one update to {subscribers:,} watches of its key, {ahead} ahead, per delivery",
         say=lambda phrases: phrases.watch(),
-        figures=(CPU, Figure(BESIDE, "of `subscribe`'s", 2), RATE, P50, P99, RSS),
+        figures=(CPU, Figure(BESIDE, "of `subscribe`'s", 2), RATE, P50, P99, PER_READ, RSS),
         ways=(WATCH,),
         beside=_fan_out(subscribers, ahead),
     )

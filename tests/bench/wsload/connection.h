@@ -22,6 +22,11 @@ static struct {
 
 static int epoll;
 
+/* How often the sockets were read from and written to, and something went through. */
+static struct {
+    uint64_t reads, sends;
+} calls;
+
 static int uses_websocket(void) { return settings.protocol == WS || settings.protocol == NATS; }
 
 static void connection_watch(connection *c, int operation, int events) {
@@ -39,6 +44,7 @@ static int connection_flush(connection *c) {
             return 1;
         }
         if (sent < 0) return 0;
+        calls.sends++;
         c->out_offset += sent;
     }
     c->out_offset = c->out.length = 0;
@@ -53,6 +59,7 @@ static ssize_t connection_read(connection *c, size_t limit) {
     ssize_t got = read(c->fd, c->in.bytes + c->in.length, limit);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     if (got <= 0) return -1;
+    calls.reads++;
     c->in.length += got;
     c->bytes_received += got;
     return got;
