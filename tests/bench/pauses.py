@@ -112,7 +112,7 @@ def _measure(
         witnessed = [late for witness in witnesses for late in witness.stop().late]
         ours = without_stolen(waits.late, witnessed)
         grown = _memory_kb(server.pid) - memory
-        _say(_row(contender.name, waits, ours))
+        _say(row(contender.name, waits, ours))
         if recording is not None:
             _explain(ours, recording, server.pid)
     return {
@@ -166,7 +166,8 @@ def _heads() -> str:
     return " | ".join(f"over {bound} ms" for bound in BOUNDS_MS)
 
 
-def _row(name: str, waits: Waits, ours: list[Late]) -> str:
+def row(name: str, waits: Waits, ours: list[Late]) -> str:
+    """Make the row of a server; ``ours`` are the waits that are not the machine's."""
     counts = [str(sum(late.us > bound * 1000 for late in ours)) for bound in BOUNDS_MS]
     longest = max((late.us for late in ours), default=waits.figures["p99_us"])
     others = [late.us for late in set(waits.late) - set(ours)]

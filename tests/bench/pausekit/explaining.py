@@ -76,7 +76,7 @@ def during(samples: Iterable[Sample], began_ns: float, ended_ns: float, main: in
     for sample in samples:
         if began_ns <= sample.at_ns <= ended_ns:
             own[sample.thread][sample.functions[0]] += 1
-            whole[sample.thread].update(set(sample.functions))
+            whole[sample.thread].update(dict.fromkeys(sample.functions, 1))
     lines = []
     for thread, counts in sorted(whole.items(), key=lambda pair: -own[pair[0]].total()):
         name = "event loop" if thread == main else f"thread {thread}"
