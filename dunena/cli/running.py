@@ -48,6 +48,10 @@ LOAD_SECONDS_MAX = 3.0
 STEPS_TRIED_MAX = 10
 """Ports that are tried past those, in steps of the blocks that Windows may reserve."""
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes keeps the interpreter while the event loop waits for it: Python's
+own 5 ms would delay the requests of that time each time that a file is written or examined."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +69,7 @@ def run_server(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
     ``notes`` are lines for the banner. Print one line and raise `typer.Exit` with code 1 if the
     server cannot start, or cannot store everything when it stops.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=event_loop_factory(settings.event_loop)) as runner:
             runner.run(_run(settings, start_mode, notes))
@@ -98,6 +103,7 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         life.start()
     try:
         server = await _start(settings, start_mode, notes, stop.is_set)
+        server.time_collections()
         # Clients are served meanwhile. The banner comes after it: a person who reads it may remove
         # the file that the program was started from.
         await asyncio.to_thread(load_rest, is_everything=folder is not None)
