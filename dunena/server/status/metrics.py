@@ -33,7 +33,7 @@ class _Durations(NamedTuple):
     """What a histogram has at one time, in ms."""
 
     buckets: list[int]
-    count: int
+    total: int
     sum_ms: float
     quantiles_ms: list[float]
 
@@ -144,7 +144,7 @@ def _latency(ticks: _Durations) -> "Metric":
     for share, quantile_ms in zip(QUANTILES, ticks.quantiles_ms, strict=True):
         latency.add_sample(latency.name, {"quantile": str(share)}, quantile_ms)
     latency.add_sample(f"{latency.name}_sum", {}, ticks.sum_ms)
-    latency.add_sample(f"{latency.name}_count", {}, ticks.count)
+    latency.add_sample(f"{latency.name}_count", {}, ticks.total)
     return latency
 
 
