@@ -112,6 +112,7 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         _greet(server, notes)
         if start_mode.opens_page:
             await asyncio.to_thread(_open_page, server.url)
+        await asyncio.to_thread(load_http_api)
         await stop.wait()
         await server.stop()
         say("Stopped.")
@@ -236,11 +237,25 @@ def load_rest(*, is_everything: bool) -> None:
     one-file program runs, a cleaner of temporary folders may remove its unpacked files, and an
     update may replace the executable.
     """
+    _try(partial(_import_rest, is_everything=is_everything))
+
+
+def load_http_api() -> None:
+    """Import what requests of ``/kv`` need: the first one would make all others wait for it."""
+    _try(_import_http_api)
+
+
+def _try(load: Callable[[], None]) -> None:
     try:
-        _import_rest(is_everything=is_everything)
+        load()
     except (OSError, ImportError) as error:
         # Clients that came at once may have taken all descriptors. It is tried again when needed.
         _log.warning("not everything could be loaded at the start: %s", error)
+
+
+def _import_http_api() -> None:
+    import dunena.dialects.following
+    import dunena.server.kv_requests  # noqa: F401
 
 
 def _import_rest(*, is_everything: bool) -> None:
