@@ -169,7 +169,9 @@ class Mirror:
 
     def synced(self) -> None:
         """Record that all written files were forced to the device."""
-        self._unsynced.clear()
+        unsynced, self._unsynced = self._unsynced, {}
+        while unsynced:  # `clear` would keep the interpreter until all of them are freed
+            unsynced.popitem()
 
     def write_again(self) -> None:
         """Write the unsynced files again: a failed sync may have dropped their data."""

@@ -255,6 +255,8 @@ class ValueFiles:
         except OSError:
             self._unsynced |= paths
             raise
+        while paths:  # otherwise all of them are freed in one go, while nothing else can run
+            paths.pop()
 
     def doubt(self, entry_ids: Iterable[EntryId]) -> None:
         """Let the next sync force files to the device that an earlier run may not have forced."""
