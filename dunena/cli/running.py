@@ -48,6 +48,10 @@ LOAD_SECONDS_MAX = 3.0
 STEPS_TRIED_MAX = 10
 """Ports that are tried past those, in steps of the blocks that Windows may reserve."""
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes keeps the interpreter while the event loop waits for it: Python's
+own 5 ms would delay the requests of that time each time that a file is written or examined."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +69,7 @@ def run_server(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
     ``notes`` are lines for the banner. Print one line and raise `typer.Exit` with code 1 if the
     server cannot start, or cannot store everything when it stops.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         factory = event_loop_factory(settings.event_loop, is_encrypted=settings.is_encrypted)
         with asyncio.Runner(loop_factory=factory) as runner:
@@ -99,6 +104,7 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         life.start()
     try:
         server = await _start(settings, start_mode, notes, stop.is_set)
+        server.time_collections()
         # Clients are served meanwhile. The banner comes after it: a person who reads it may remove
         # the file that the program was started from.
         await asyncio.to_thread(load_rest, is_everything=folder is not None)
@@ -107,6 +113,7 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         _greet(server, notes)
         if start_mode.opens_page:
             await asyncio.to_thread(_open_page, server.url)
+        await asyncio.to_thread(load_http_api)
         await stop.wait()
         await server.stop()
         say("Stopped.")
@@ -231,11 +238,25 @@ def load_rest(*, is_everything: bool) -> None:
     one-file program runs, a cleaner of temporary folders may remove its unpacked files, and an
     update may replace the executable.
     """
+    _try(partial(_import_rest, is_everything=is_everything))
+
+
+def load_http_api() -> None:
+    """Import what requests of ``/kv`` need: the first one would make all others wait for it."""
+    _try(_import_http_api)
+
+
+def _try(load: Callable[[], None]) -> None:
     try:
-        _import_rest(is_everything=is_everything)
+        load()
     except (OSError, ImportError) as error:
         # Clients that came at once may have taken all descriptors. It is tried again when needed.
         _log.warning("not everything could be loaded at the start: %s", error)
+
+
+def _import_http_api() -> None:
+    import dunena.dialects.following
+    import dunena.server.kv_requests  # noqa: F401
 
 
 def _import_rest(*, is_everything: bool) -> None:

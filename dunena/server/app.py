@@ -41,6 +41,7 @@ from dunena.server.context import Context
 from dunena.server.epoch import new_epoch
 from dunena.server.event_loop import event_loop_name, poller_of
 from dunena.server.expiry_timer import ExpiryTimer
+from dunena.server.garbage import GarbageCollection
 from dunena.server.http.connection import HttpConnection
 from dunena.server.http.message import Response
 from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, MESSAGES_BYTES_MAX
@@ -197,6 +198,7 @@ class Server:
         self._shortage = Shortage()
         self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
+        self._garbage: GarbageCollection | None = None
         self._date = (0, "")
 
     async def start(
@@ -265,6 +267,13 @@ class Server:
     async def wait_until_loaded(self) -> None:
         """Wait until all values are loaded, without end if need be; call it after `start`."""
         await self._loaded.wait()
+
+    def time_collections(self) -> None:
+        """Choose from now on when garbage is collected, in a process that only serves."""
+        registry, telemetry = self._context.registry, self.telemetry
+        self._garbage = GarbageCollection(
+            lambda: registry.closed_count, lambda: telemetry.messages + telemetry.http_requests
+        )
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -625,6 +634,8 @@ class Server:
             self._outside.collect()
         if self._notices is not None:
             self._notices.look(self._loop.time())
+        if self._garbage is not None:
+            self._garbage.collect_if_due()
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
 
     def _apply_tokens(self) -> None:

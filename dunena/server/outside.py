@@ -10,8 +10,8 @@ from dunena.store.errors import WriteRefusedError
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
-OUTSIDE_AT_ONCE_MAX = 500
-"""Changes that are taken over in one turn: some 5 ms of work."""
+OUTSIDE_AT_ONCE_MAX = 200
+"""Changes that are taken over in one turn: some 2 ms of work."""
 
 
 class Outside:

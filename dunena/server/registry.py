@@ -80,7 +80,8 @@ class Registry:
     connections; 0 is no limit. The budgets limit the memory of all connections together:
     ``strangers`` for incomplete requests that are not admitted, ``bodies`` for those that are,
     ``messages`` for incomplete WebSocket messages, ``inflating`` for compressed ones, ``unread``
-    for replies and ``waiting_messages`` for messages of channels.
+    for replies and ``waiting_messages`` for messages of channels. ``closed_count`` is the number of
+    connections that have ended.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Registry:
         self._loop = loop
         self.connections_max = connections_max
         self._connections_per_group_max = connections_per_group_max
+        self.closed_count = 0
         self._crowds: dict[str, int] = {}
         self._connections: dict[Connection, str] = {}
         self._unswept: list[Connection] = []
@@ -126,6 +128,7 @@ class Registry:
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection that has ended; do nothing if it is not registered."""
+        self.closed_count += connection in self._connections
         self._leave(connection)
         if not self._connections:
             self._emptied.set()

@@ -1,10 +1,17 @@
-"""The entries of the store and their changes."""
+"""The entries of the store and their changes.
+
+All are acyclic: they hold bytes, texts, numbers and older entries, never anything that could hold
+them. So the garbage collector, which looks only for cycles, need not know of them when they are
+compiled. Otherwise it would look through every entry of a store again and again, during which
+nobody is answered.
+"""
 
 from collections.abc import Sequence
 from enum import Enum
 from operator import attrgetter
 from typing import Final
 
+from dunena.store.compiler_hints import mypyc_attr
 from dunena.store.values import text_size
 
 EntryId = tuple[str, str]
@@ -17,6 +24,7 @@ ENTRY_BYTES: Final = 300
 """What an entry takes in memory besides the bytes of its names, its value and its ``then``."""
 
 
+@mypyc_attr(acyclic=True)
 class Entry:
     """A key's value at one revision; it is immutable.
 
@@ -63,6 +71,7 @@ class Entry:
         return f"Entry({self.ns!r}, {self.key!r}, {self.value[:40]!r}, r{self.revision})"
 
 
+@mypyc_attr(acyclic=True)
 class EphemeralEntry(Entry):
     """An entry that ends with the session whose public id is ``owner``; it is never on disk."""
 
@@ -119,6 +128,7 @@ Namespaces = dict[str, dict[str, Entry]]
 """Namespace -> key -> entry, in the order in which keys were first set; no namespace is empty."""
 
 
+@mypyc_attr(acyclic=True)
 class Change:
     """One change of the store, with everything needed to store it and to undo it.
 
@@ -167,6 +177,7 @@ class Change:
         return f"Change({self.kind.value}, {self.ns!r}, {self.key!r}, r{self.revision})"
 
 
+@mypyc_attr(acyclic=True)
 class SetChange(Change):
     """The change of a set: everything but the two flags is known from its entries.
 
@@ -193,6 +204,7 @@ class SetChange(Change):
         self.is_durable = is_durable
 
 
+@mypyc_attr(acyclic=True)
 class EvictionChange(Change):
     """The deletion of an entry to make room in a full store, requested by no client."""
 
@@ -202,18 +214,21 @@ class EvictionChange(Change):
         super().__init__(ChangeKind.DELETE, entry.ns, entry.key, revision, replaced=entry)
 
 
+@mypyc_attr(acyclic=True)
 class EphemeralSet(SetChange):
     """The set of an ephemeral entry."""
 
     __slots__ = ()
 
 
+@mypyc_attr(acyclic=True)
 class EphemeralRemoval(Change):
     """The deletion or expiry of an ephemeral entry, or a clear that removed some."""
 
     __slots__ = ()
 
 
+@mypyc_attr(acyclic=True)
 class EphemeralEviction(EvictionChange):
     """The eviction of an ephemeral entry."""
 

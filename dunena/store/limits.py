@@ -139,8 +139,8 @@ class Limits:
         return 6 * self.value_bytes_max + 65_536
 
 
-MERGED_AT_ONCE_BYTES_MAX = 1_048_576
-"""Values that a ``then`` is merged into in one turn, in bytes: some 13 ms of work. At least one is;
+MERGED_AT_ONCE_BYTES_MAX = 131_072
+"""Values that a ``then`` is merged into in one turn, in bytes: some 2 ms of work. At least one is;
 the others follow in later turns, or when they are read or written."""
 
 EXPIRED_AT_ONCE_MAX = 200

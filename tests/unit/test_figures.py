@@ -18,6 +18,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+from tests.support.prepared import text_of
 from tests.support.sessions import sessions
 
 NOW = 61_500
@@ -86,7 +87,7 @@ def test_every_figure_is_in_the_metrics_under_its_names(figure: Figure) -> None:
         if name != "started_at_ms":
             setattr(house.telemetry, name, number)
     house.telemetry.storage_failure = "disk full"
-    text = Metrics(house.figures).respond(NOW).body.decode()
+    text = text_of(Metrics(house.figures).respond(NOW))
     families = {family.name: family for family in text_string_to_metric_families(text)}
     label, what = figure.label
     for name in figure.metrics:

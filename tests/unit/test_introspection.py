@@ -19,6 +19,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+from tests.support.prepared import text_of
 from tests.support.sessions import sessions
 
 
@@ -163,13 +164,13 @@ def test_stats_and_metrics_include_journal_and_file_figures(
     storage = orjson.loads(introspection.stats(0).body)["storage"]
     assert storage == {"journalBytes": 1234, "filesBehind": 3, "slowSyncs": 2, "failures": 0}
     metrics = Metrics(Figures(services(), MemoryEngine(), disk, telemetry, sessions()))
-    text = metrics.respond(0).body.decode()
+    text = text_of(metrics.respond(0))
     assert "dunena_journal_bytes 1234.0" in text
     assert "dunena_files_behind 3.0" in text
     assert "dunena_files_failing 0.0" in text
     assert "dunena_slow_syncs_total 2.0" in text
     disk.files_reason = "read-only file system"
-    assert "dunena_files_failing 1.0" in metrics.respond(0).body.decode()
+    assert "dunena_files_failing 1.0" in text_of(metrics.respond(0))
 
 
 @pytest.mark.parametrize("state", WatchState)
@@ -185,9 +186,9 @@ def test_health_is_degraded_while_hand_edits_can_be_missed(
     assert body["status"] == status
     check = {"status": status, "state": state.value, "reason": "a reason"}
     assert body["checks"]["watch"] == check
-    text = (
-        Metrics(Figures(services(), MemoryEngine(), disk, Telemetry(0), sessions())).respond(0).body
-    )
+    text = text_of(
+        Metrics(Figures(services(), MemoryEngine(), disk, Telemetry(0), sessions())).respond(0)
+    ).encode()
     assert f'dunena_watch{{state="{state.value}"}} 1.0' in text.decode()
     assert "dunena_watch_misses_total 3.0" in text.decode()
 
@@ -230,7 +231,7 @@ def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
         "connections": {"status": "healthy"},
         "sessions": {"status": "healthy"},
     }
-    text = Metrics(figures).respond(0).body.decode()
+    text = text_of(Metrics(figures).respond(0))
     names = ["damaged_files", "journal_bytes", "files_behind", "files_failing", "slow_syncs_total"]
     for name in [*names, "watch_misses_total", "sync_seconds_count"]:
         assert f"dunena_{name} 0.0" in text, name

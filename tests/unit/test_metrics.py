@@ -17,6 +17,7 @@ from dunena.settings import Settings
 from dunena.store.errors import WriteRefusedError
 from dunena.store.limits import Eviction, Limits
 from dunena.store.store import Store
+from tests.support.prepared import text_of
 from tests.support.rooms import Rooms
 from tests.support.sessions import sessions
 
@@ -46,7 +47,7 @@ class House:
 
     def figure(self, name: str, **labels: str) -> float | None:
         """One figure, by its name as it stands there; None if there is none."""
-        text = self.metrics.respond(self.rooms.now).body.decode()
+        text = text_of(self.metrics.respond(self.rooms.now))
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == name and sample.labels == labels:

@@ -122,3 +122,12 @@ def test_local_connections_do_not_count_against_the_group_limit() -> None:
     registry.add(Peer())
     registry.add(Peer())
     assert not registry.is_crowded("")
+
+
+def test_connections_that_ended_are_counted_once() -> None:
+    _, registry, peers = registry_of(3)
+    assert registry.closed_count == 0
+    registry.remove(peers[0])
+    registry.remove(peers[0])
+    registry.replace(peers[1], Peer())
+    assert registry.closed_count == 1

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dunena.cli.running import load_rest, ports_to_try
+from dunena.cli.running import load_http_api, load_rest, ports_to_try
 from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED
 
 
@@ -46,3 +46,9 @@ def test_a_server_without_descriptors_starts_and_loads_the_rest_when_needed(
     assert "Too many open files" in caplog.text
     load_rest(is_everything=False)
     assert UPGRADE in sys.modules
+
+
+def test_the_first_request_of_kv_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "dunena.server.kv_requests", raising=False)
+    load_http_api()
+    assert "dunena.server.kv_requests" in sys.modules

@@ -19,6 +19,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+from tests.support.prepared import text_of
 from tests.support.sessions import sessions
 from tests.support.stub_log import StubLog
 
@@ -46,7 +47,7 @@ class House:
         return self.read(self.reports.info(0, self.store))
 
     def metrics(self) -> dict[str, float]:
-        text = Metrics(self.figures).respond(0).body.decode()
+        text = text_of(Metrics(self.figures).respond(0))
         return {
             sample.name: sample.value
             for family in text_string_to_metric_families(text)

@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from dunena.persistence.disk import locks
+from dunena.persistence.disk.first_lacking import FirstLacking
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
@@ -67,7 +68,7 @@ class Mirror:
         self._left_count = 0  # approximate number of their changes
         self._lock = locks.make_lock(LockRank.MIRROR)  # guards the attributes up to the paces
         self._wanted: dict[EntryId, Change] = {}  # the last change of each key whose file lacks it
-        self._since: dict[EntryId, int] = {}  # the revision of the first change that the file lacks
+        self._lacking = FirstLacking()  # of the same keys
         self._due: list[tuple[float, int, EntryId]] = []
         self._noted_revision = revision
         self._count = 0
@@ -85,7 +86,7 @@ class Mirror:
         with self._lock:
             for entry_id, change in changes:
                 self._wanted[entry_id] = change
-                self._since[entry_id] = since
+                self._lacking.set(entry_id, since)
                 self._push(self._now, entry_id)
 
     def enqueue(self, changes: Sequence[Change]) -> None:
@@ -114,7 +115,8 @@ class Mirror:
     def flushed_revision(self) -> int:
         """The revision up to which every change is in its file."""
         with self._lock:
-            return min(self._since.values(), default=self._noted_revision + 1) - 1
+            first = self._lacking.first
+            return self._noted_revision if first is None else first - 1
 
     def step(self, now: float, files_max: int) -> float | None:
         """Write at most ``files_max`` due files; return when the next one is due, or None."""
@@ -167,7 +169,9 @@ class Mirror:
 
     def synced(self) -> None:
         """Record that all written files were forced to the device."""
-        self._unsynced.clear()
+        unsynced, self._unsynced = self._unsynced, {}
+        while unsynced:  # `clear` would keep the interpreter until all of them are freed
+            unsynced.popitem()
 
     def write_again(self) -> None:
         """Write the unsynced files again: a failed sync may have dropped their data."""
@@ -176,7 +180,7 @@ class Mirror:
             for entry_id, change in self._unsynced.items():
                 if entry_id not in self._wanted:
                     self._wanted[entry_id] = change
-                    self._since[entry_id] = change.revision
+                    self._lacking.set(entry_id, change.revision)
                     self._push(self._now, entry_id)
         self._unsynced.clear()
 
@@ -196,26 +200,26 @@ class Mirror:
 
     def _gather(self) -> None:
         """Merge the queued commits by key; the caller holds the lock."""
-        left, wanted, since = self._left, self._wanted, self._since
+        left, wanted = self._left, self._wanted
         self._left_count = 0
         while left:
             changes = left.popleft()
             for change in changes:
                 if change.cleared is None:
                     entry_id = (change.ns, change.key)
-                    wanted[entry_id] = change
-                    if entry_id not in since:
+                    if entry_id not in wanted:
                         self._begin_to_want(entry_id, change)
+                    wanted[entry_id] = change
                 else:
                     for ns, keys in change.cleared.items():
                         for key in keys:
-                            wanted[ns, key] = change
-                            if (ns, key) not in since:
+                            if (ns, key) not in wanted:
                                 self._begin_to_want((ns, key), change)
+                            wanted[ns, key] = change
             self._noted_revision = changes[-1].revision
 
     def _begin_to_want(self, entry_id: EntryId, change: Change) -> None:
-        self._since[entry_id] = change.revision
+        self._lacking.set(entry_id, change.revision)
         pace = self._paces.get(entry_id)
         self._push(self._now if pace is None else pace.until, entry_id)
 
@@ -333,7 +337,7 @@ class Mirror:
             pace.done(now)
             if self._wanted.get(entry_id) is change:
                 del self._wanted[entry_id]
-                del self._since[entry_id]
+                self._lacking.remove(entry_id)
             else:  # the key has changed meanwhile
-                self._since[entry_id] = change.revision + 1
+                self._lacking.set(entry_id, change.revision + 1)
                 self._push(pace.until, entry_id)

