@@ -26,6 +26,9 @@ TEXT_OPCODE: Final = 0x1
 TEXT_HEAD: Final = _FIN | TEXT_OPCODE
 """First byte of a whole text frame (FIN, opcode 1) without extension bits."""
 
+_VIEWED_BYTES: Final = 4096  # from this size on a copy costs more than a view
+_LONG_BYTES: Final = 16_384  # from this size on an incomplete message is unmasked in parts
+
 _SHORT_HEAD: Final = 2 + _MASK_BYTES
 _SHORT_MIN: Final = _MASKED  # mask bit and a length in seven bits
 _SHORT_END: Final = _MASKED | _LENGTH_16
@@ -56,6 +59,21 @@ def text_frame(payload: bytes) -> bytes:
     return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
 
 
+def text_frame_of(parts: list[bytes]) -> bytes:
+    """Make a text frame of the parts of a message: `text_frame` that copies them only once."""
+    size = sum(map(len, parts))
+    return b"".join((text_frame_head(size), *parts))
+
+
+def text_frame_head(size: int) -> bytes:
+    """Make the head of a text frame whose payload has ``size`` bytes."""
+    if size < _LENGTH_16:
+        return b"\x81%c" % size
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
+
+
 def compressed_text_frame(data: bytes) -> bytes:
     """Make a text frame of data compressed by permessage-deflate: RSV1 is set (RFC 7692, 6)."""
     return b"\xc1" + text_frame(data)[1:]
@@ -82,6 +100,9 @@ class FrameReader:
         "_data",
         "_late",
         "_late_bytes",
+        "_left",
+        "_mask",
+        "_message",
         "_payload_bytes_max",
         "_reserved_bits",
         "_wanted",
@@ -94,6 +115,11 @@ class FrameReader:
         self._at = 0  # the data before this position was taken
         self._late: list[bytes] = []  # received after a frame that is not whole yet
         self._late_bytes = 0
+        # Of a long message, ``_data`` is the head of its frame while parts of it arrive, and until
+        # it is taken. Unmasking a part as it arrives finds it in the processor's cache.
+        self._mask = b""  # for the next part
+        self._left = 0  # bytes of parts to come; ``_late`` are the unmasked parts if there are some
+        self._message: bytes | None = None  # is whole; ``_late`` was received after it
         self._wanted = 0  # there is no whole frame before this many bytes are there
         self._payload_bytes_max = payload_bytes_max
         # RSV1 belongs to permessage-deflate (RFC 7692, 6); RSV2 and RSV3 have no meaning here.
@@ -107,13 +133,31 @@ class FrameReader:
             self._data = data
             self._wanted = 0
             return
+        self._late_bytes += len(data)
+        if self._left:
+            self._add_part(data)
+            return
         # The pieces of a long frame are joined once, not at every read.
         self._late.append(data)
-        self._late_bytes += len(data)
+        if self._message is not None:
+            return
         if len(self._data) - self._at + self._late_bytes >= self._wanted:
             self._data = b"".join((self._data[self._at :], *self._late))
             self._at = self._late_bytes = self._wanted = 0
             self._late.clear()
+
+    @property
+    def is_in_long_message(self) -> bool:
+        """Whether the next bytes belong to a long message, and may be fed by `feed_part`."""
+        return self._left > 0
+
+    def feed_part(self, data: memoryview) -> None:
+        """Add received bytes while ``is_in_long_message`` is true, like `feed`.
+
+        Nothing of the view is kept, so the caller may receive into the same memory again.
+        """
+        self._late_bytes += len(data)
+        self._add_part(data)
 
     def __len__(self) -> int:
         """Return the number of bytes received and not yet taken."""
@@ -128,7 +172,8 @@ class FrameReader:
         """Discard all bytes that were not taken."""
         self._data = b""
         self._late.clear()
-        self._at = self._late_bytes = self._wanted = 0
+        self._at = self._late_bytes = self._left = self._wanted = 0
+        self._message = None
 
     def next(self) -> bytes | None:
         """Return the next frame, or None until more bytes are fed; raise `FrameError`."""
@@ -147,21 +192,74 @@ class FrameReader:
         return self._next()
 
     def _next(self) -> bytes | None:
+        if self._left:
+            return None
+        if self._message is not None:
+            return self._take_long_message(self._message)
         data, at = self._data, self._at
         left = len(data) - at
         if left < 2:
             self._wait(2)
             return None
         head, length = self._measure(left)
-        if left < head + length:
-            self._wait(head + length)
-            return None
+        is_message = data[at] == TEXT_HEAD and not self.is_in_message
         start, end = at + head, at + head + length
+        if left < head + length:
+            if not is_message or length < _LONG_BYTES:
+                self._wait(head + length)
+            elif left < head:
+                self._wait(head)
+            else:
+                self._begin_long_message(start, length)
+            return None
         self._at = end
-        self.is_message = data[at] == TEXT_HEAD and not self.is_in_message
-        if self.is_message:
-            return apply_mask(data[start:end], data[start - _MASK_BYTES : start])
-        return data[at:end]
+        self.is_message = is_message
+        if not is_message:
+            return data[at:end]
+        mask = data[start - _MASK_BYTES : start]
+        if length < _VIEWED_BYTES:
+            return apply_mask(data[start:end], mask)
+        return apply_mask(memoryview(data)[start:end], mask)
+
+    def _begin_long_message(self, start: int, length: int) -> None:
+        """Begin to unmask a message whose payload begins at ``start``, and is not whole."""
+        data = self._data
+        self._mask = data[start - _MASK_BYTES : start]
+        self._left = length
+        self._data = data[self._at : start]
+        self._at = 0
+        self._wanted = len(self._data) + length
+        self._late_bytes = len(data) - start
+        self._unmask_part(memoryview(data)[start:])
+
+    def _add_part(self, data: bytes | memoryview) -> None:
+        """Add a part of a long message, which may be its last, and what comes behind it."""
+        left = self._left
+        if len(data) < left:
+            self._unmask_part(data)
+            return
+        self._unmask_part(data[:left])
+        self._message = b"".join(self._late)
+        self._wanted = 0
+        self._late.clear()
+        if len(data) > left:
+            self._late.append(bytes(data[left:]))
+
+    def _unmask_part(self, part: bytes | memoryview) -> None:
+        size, mask = len(part), self._mask
+        self._late.append(apply_mask(part, mask))
+        self._left -= size
+        turn = size % _MASK_BYTES
+        if turn:
+            self._mask = mask[turn:] + mask[:turn]
+
+    def _take_long_message(self, message: bytes) -> bytes:
+        self._message = None
+        self._data = b"".join(self._late)
+        self._late.clear()
+        self._late_bytes = 0
+        self.is_message = True
+        return message
 
     def _wait(self, wanted: int) -> None:
         """Discard the bytes that were taken, until ``wanted`` bytes are there."""

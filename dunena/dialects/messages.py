@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from dunena.dialects.ops.pointer import encoded_parts, parse_pointer
-from dunena.frames import text_frame
+from dunena.frames import text_frame, text_frame_of
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.values import as_text, is_string
 from dunena.watches.parts import Parts
@@ -32,10 +32,16 @@ def update(entry: Entry) -> bytes:
     """Object store: return the frame of a key's value, for `get` and for followers."""
     frame = entry.update
     if frame is None:
-        frame = text_frame(value_body(entry.ns, entry.key, entry.value))
-        if len(entry.value) <= UPDATE_BYTES_MAX:
-            entry.update = frame
+        if len(entry.value) > UPDATE_BYTES_MAX:
+            return _long_update(entry)
+        frame = entry.update = text_frame(value_body(entry.ns, entry.key, entry.value))
     return frame
+
+
+def _long_update(entry: Entry) -> bytes:
+    tail = b',"ns":%b}' % orjson.dumps(entry.ns) if entry.ns else b"}"
+    head = b'{"key":%b,"value":' % orjson.dumps(entry.key)
+    return text_frame_of([head, entry.value, tail])
 
 
 def positioned_value(
