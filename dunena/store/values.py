@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from dunena.store.long_strings import LONG_TEXT_BYTES, LongMember, find_long_string
+
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**64 - 1
 _SPACES = b" \t\n\r"  # RFC 8259, 2
@@ -54,6 +56,20 @@ def without_mark(text: bytes) -> bytes:
 
 def decode(text: bytes) -> JsonValue:
     """Parse JSON text of a client; raise `InvalidJsonError` if it cannot be stored exactly."""
+    if len(text) >= LONG_TEXT_BYTES:
+        long = find_long_string(text)
+        if long is not None:
+            try:
+                value = _decode(long.rest)
+            except InvalidJsonError:
+                return _decode(text)  # which tells the place of the fault
+            whole = long.put_into(value)
+            if whole is not None:
+                return whole
+    return _decode(text)
+
+
+def _decode(text: bytes) -> JsonValue:
     value = _parse(text)
     try:
         again = orjson.dumps(value)
@@ -87,8 +103,19 @@ def decode_file(text: bytes) -> JsonValue:
 
 def encode(value: JsonValue) -> bytes:
     """Encode a decoded value as compact JSON in UTF-8."""
+    encoded = orjson.dumps(value)
+    if len(encoded) >= LONG_TEXT_BYTES:
+        return encoded
     # A copy, since orjson allocates 4 KB for every small text, which the store would hold.
-    return bytes(memoryview(orjson.dumps(value)))
+    return bytes(memoryview(encoded))
+
+
+def encode_member(value: dict[str, JsonValue], name: str) -> bytes:
+    """Encode a member of a decoded object, as `encode` does."""
+    member = value[name]
+    if type(value) is LongMember and value.string is member:
+        return value.encoded  # known since it was decoded
+    return encode(member)
 
 
 def encode_readable(encoded: bytes) -> bytes:
