@@ -49,29 +49,21 @@ class FrameError(Exception):
         self.reason = reason
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Make a text frame of a whole message, unmasked and uncompressed as servers send it."""
-    size = len(payload)
-    if size < _LENGTH_16:
-        return b"\x81%c%b" % (size, payload)
-    if size < 1 << 16:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
-
-
-def text_frame_of(parts: list[bytes]) -> bytes:
-    """Make a text frame of the parts of a message: `text_frame` that copies them only once."""
-    size = sum(map(len, parts))
-    return b"".join((text_frame_head(size), *parts))
-
-
-def text_frame_head(size: int) -> bytes:
-    """Make the head of a text frame whose payload has ``size`` bytes."""
+def text_head(size: int) -> bytes:
+    """Return what stands in a text frame before a payload of ``size`` bytes."""
     if size < _LENGTH_16:
         return b"\x81%c" % size
     if size < 1 << 16:
         return b"\x81\x7e" + size.to_bytes(2, "big")
     return b"\x81\x7f" + size.to_bytes(8, "big")
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Make a text frame of a whole message, unmasked and uncompressed as servers send it."""
+    size = len(payload)
+    if size < _LENGTH_16:
+        return b"\x81%c%b" % (size, payload)
+    return text_head(size) + payload
 
 
 def compressed_text_frame(data: bytes) -> bytes:
@@ -100,9 +92,7 @@ class FrameReader:
         "_data",
         "_late",
         "_late_bytes",
-        "_left",
-        "_mask",
-        "_message",
+        "_long",
         "_payload_bytes_max",
         "_reserved_bits",
         "_wanted",
@@ -115,11 +105,7 @@ class FrameReader:
         self._at = 0  # the data before this position was taken
         self._late: list[bytes] = []  # received after a frame that is not whole yet
         self._late_bytes = 0
-        # Of a long message, ``_data`` is the head of its frame while parts of it arrive, and until
-        # it is taken. Unmasking a part as it arrives finds it in the processor's cache.
-        self._mask = b""  # for the next part
-        self._left = 0  # bytes of parts to come; ``_late`` are the unmasked parts if there are some
-        self._message: bytes | None = None  # is whole; ``_late`` was received after it
+        self._long: LongMessage | None = None  # while its parts arrive, and until it is taken
         self._wanted = 0  # there is no whole frame before this many bytes are there
         self._payload_bytes_max = payload_bytes_max
         # RSV1 belongs to permessage-deflate (RFC 7692, 6); RSV2 and RSV3 have no meaning here.
@@ -133,14 +119,12 @@ class FrameReader:
             self._data = data
             self._wanted = 0
             return
-        self._late_bytes += len(data)
-        if self._left:
-            self._add_part(data)
+        if self._long is not None:
+            self._add_to(self._long, data)
             return
         # The pieces of a long frame are joined once, not at every read.
         self._late.append(data)
-        if self._message is not None:
-            return
+        self._late_bytes += len(data)
         if len(self._data) - self._at + self._late_bytes >= self._wanted:
             self._data = b"".join((self._data[self._at :], *self._late))
             self._at = self._late_bytes = self._wanted = 0
@@ -149,19 +133,20 @@ class FrameReader:
     @property
     def is_in_long_message(self) -> bool:
         """Whether the next bytes belong to a long message, and may be fed by `feed_part`."""
-        return self._left > 0
+        return self._long is not None and self._long.left > 0
 
     def feed_part(self, data: memoryview) -> None:
         """Add received bytes while ``is_in_long_message`` is true, like `feed`.
 
         Nothing of the view is kept, so the caller may receive into the same memory again.
         """
-        self._late_bytes += len(data)
-        self._add_part(data)
+        assert self._long is not None
+        self._add_to(self._long, data)
 
     def __len__(self) -> int:
         """Return the number of bytes received and not yet taken."""
-        return len(self._data) - self._at + self._late_bytes
+        long_bytes = 0 if self._long is None else self._long.size
+        return len(self._data) - self._at + self._late_bytes + long_bytes
 
     @property
     def unfinished_bytes(self) -> int:
@@ -172,8 +157,8 @@ class FrameReader:
         """Discard all bytes that were not taken."""
         self._data = b""
         self._late.clear()
-        self._at = self._late_bytes = self._left = self._wanted = 0
-        self._message = None
+        self._at = self._late_bytes = self._wanted = 0
+        self._long = None
 
     def next(self) -> bytes | None:
         """Return the next frame, or None until more bytes are fed; raise `FrameError`."""
@@ -192,10 +177,8 @@ class FrameReader:
         return self._next()
 
     def _next(self) -> bytes | None:
-        if self._left:
-            return None
-        if self._message is not None:
-            return self._take_long_message(self._message)
+        if self._long is not None:
+            return self._take_long_message(self._long)
         data, at = self._data, self._at
         left = len(data) - at
         if left < 2:
@@ -216,50 +199,30 @@ class FrameReader:
         self.is_message = is_message
         if not is_message:
             return data[at:end]
-        mask = data[start - _MASK_BYTES : start]
-        if length < _VIEWED_BYTES:
-            return apply_mask(data[start:end], mask)
-        return apply_mask(memoryview(data)[start:end], mask)
+        payload = data[start:end] if length < _VIEWED_BYTES else memoryview(data)[start:end]
+        return apply_mask(payload, data[start - _MASK_BYTES : start])
 
     def _begin_long_message(self, start: int, length: int) -> None:
         """Begin to unmask a message whose payload begins at ``start``, and is not whole."""
         data = self._data
-        self._mask = data[start - _MASK_BYTES : start]
-        self._left = length
-        self._data = data[self._at : start]
+        self._long = long = LongMessage(data[start - _MASK_BYTES : start], length)
+        long.add(memoryview(data)[start:])
+        self._data = data[self._at : start]  # the head, until the message is taken
         self._at = 0
         self._wanted = len(self._data) + length
-        self._late_bytes = len(data) - start
-        self._unmask_part(memoryview(data)[start:])
 
-    def _add_part(self, data: bytes | memoryview) -> None:
-        """Add a part of a long message, which may be its last, and what comes behind it."""
-        left = self._left
-        if len(data) < left:
-            self._unmask_part(data)
-            return
-        self._unmask_part(data[:left])
-        self._message = b"".join(self._late)
-        self._wanted = 0
-        self._late.clear()
-        if len(data) > left:
-            self._late.append(bytes(data[left:]))
+    def _add_to(self, long: "LongMessage", data: bytes | memoryview) -> None:
+        long.add(data)
+        if not long.left:
+            self._wanted = 0
 
-    def _unmask_part(self, part: bytes | memoryview) -> None:
-        size, mask = len(part), self._mask
-        self._late.append(apply_mask(part, mask))
-        self._left -= size
-        turn = size % _MASK_BYTES
-        if turn:
-            self._mask = mask[turn:] + mask[:turn]
-
-    def _take_long_message(self, message: bytes) -> bytes:
-        self._message = None
-        self._data = b"".join(self._late)
-        self._late.clear()
-        self._late_bytes = 0
+    def _take_long_message(self, long: "LongMessage") -> bytes | None:
+        if long.left:
+            return None
+        self._long = None
+        self._data = b"".join(long.late)
         self.is_message = True
-        return message
+        return long.payload
 
     def _wait(self, wanted: int) -> None:
         """Discard the bytes that were taken, until ``wanted`` bytes are there."""
@@ -297,3 +260,40 @@ class FrameReader:
         if length > self._payload_bytes_max:
             raise FrameError(1009, f"message over {self._payload_bytes_max} bytes")
         return head + _MASK_BYTES, length
+
+
+class LongMessage:
+    """A text message whose parts are unmasked as they arrive, when the processor has them at hand.
+
+    ``left`` is how many bytes of it are to come; once there are none, ``payload`` is whole, and
+    ``late`` are the bytes that came behind it. ``size`` is the number of bytes of all of them.
+    """
+
+    __slots__ = ("_mask", "_parts", "late", "left", "payload", "size")
+
+    def __init__(self, mask: bytes, length: int) -> None:
+        self._mask = mask  # of the next part
+        self._parts: list[bytes] = []
+        self.left = length
+        self.payload = b""
+        self.late: list[bytes] = []
+        self.size = 0
+
+    def add(self, data: bytes | memoryview) -> None:
+        """Add received bytes."""
+        size, left, mask = len(data), self.left, self._mask
+        self.size += size
+        if size < left:
+            self.left = left - size
+            self._parts.append(apply_mask(data, mask))
+            turn = size % _MASK_BYTES
+            if turn:
+                self._mask = mask[turn:] + mask[:turn]
+            return
+        if left:
+            self._parts.append(apply_mask(data[:left], mask))
+            self.payload = b"".join(self._parts)
+            self._parts.clear()
+            self.left = 0
+        if size > left:
+            self.late.append(bytes(data[left:]))
