@@ -138,27 +138,9 @@ def test_a_negative_zero_beside_the_long_string_is_kept() -> None:
     assert encode(kept) == f'{{"value":"{LONG}","n":-0.0}}'.encode()
 
 
-pieces = st.sampled_from(
-    [
-        '"',
-        "\\",
-        "{",
-        "}",
-        "[",
-        "]",
-        ":",
-        ",",
-        " ",
-        "\n",
-        "\x00",
-        "1",
-        "-0",
-        "null",
-        '"a"',
-        '"value"',
-    ]
-    + ['"value":', '"a":"b",', r"\u0061", r"\"", "ü", "the long string", '"the long string"', LONG]
-)
+SIGNS = '"\\{}[]:, \n\x00ü'
+TOKENS = ["1", "-0", "null", '"a"', '"value"', '"value":', '"a":"b",', r"\u0061", r"\"", LONG]
+pieces = st.sampled_from([*SIGNS, *TOKENS, "the long string", '"the long string"'])
 
 
 @given(st.lists(pieces, max_size=12), st.lists(pieces, max_size=12))
