@@ -8,10 +8,8 @@ text message, which does not need the protocol object.
 
 from typing import Final
 
-try:
-    from websockets.speedups import apply_mask as apply_mask
-except ImportError:  # websockets was installed without its compiled part
-    from websockets.utils import apply_mask as apply_mask
+from dunena.unmasking import MASK_BYTES, LongMessage
+from dunena.unmasking import apply_mask as apply_mask
 
 _FIN: Final = 0x80
 _MASKED: Final = 0x80
@@ -20,7 +18,6 @@ _LENGTH_64: Final = 127
 _CONTROL_PAYLOAD_MAX: Final = 125
 _OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
 _FIRST_CONTROL_OPCODE: Final = 0x8
-_MASK_BYTES: Final = 4
 TEXT_OPCODE: Final = 0x1
 
 TEXT_HEAD: Final = _FIN | TEXT_OPCODE
@@ -29,7 +26,7 @@ TEXT_HEAD: Final = _FIN | TEXT_OPCODE
 _VIEWED_BYTES: Final = 4096  # from this size on a copy costs more than a view
 _LONG_BYTES: Final = 16_384  # from this size on an incomplete message is unmasked in parts
 
-_SHORT_HEAD: Final = 2 + _MASK_BYTES
+_SHORT_HEAD: Final = 2 + MASK_BYTES
 _SHORT_MIN: Final = _MASKED  # mask bit and a length in seven bits
 _SHORT_END: Final = _MASKED | _LENGTH_16
 
@@ -84,7 +81,8 @@ class FrameReader:
     `next` returns one frame at a time. For the ordinary frame, a whole text message, it returns the
     unmasked payload and sets ``is_message``; any other frame it returns as received, and clears
     ``is_message``. While ``is_in_message`` is set (a fragmented message has begun), no frame is
-    ordinary. ``payload_bytes_max`` limits the payload of a frame; ``has_extension`` permits RSV1.
+    ordinary. ``is_ascii``: the message is known to be ASCII. ``payload_bytes_max`` limits the
+    payload of a frame; ``has_extension`` permits RSV1.
     """
 
     __slots__ = (
@@ -96,6 +94,7 @@ class FrameReader:
         "_payload_bytes_max",
         "_reserved_bits",
         "_wanted",
+        "is_ascii",
         "is_in_message",
         "is_message",
     )
@@ -110,6 +109,7 @@ class FrameReader:
         self._payload_bytes_max = payload_bytes_max
         # RSV1 belongs to permessage-deflate (RFC 7692, 6); RSV2 and RSV3 have no meaning here.
         self._reserved_bits = 0x30 if has_extension else 0x70
+        self.is_ascii = False
         self.is_in_message = False
         self.is_message = False
 
@@ -172,6 +172,7 @@ class FrameReader:
                 end = start + length - _MASKED
                 if end <= size:
                     self._at = end
+                    self.is_ascii = False
                     self.is_message = True
                     return apply_mask(data[start:end], data[at + 2 : start])
         return self._next()
@@ -196,31 +197,33 @@ class FrameReader:
                 self._begin_long_message(start, length)
             return None
         self._at = end
+        self.is_ascii = False
         self.is_message = is_message
         if not is_message:
             return data[at:end]
         payload = data[start:end] if length < _VIEWED_BYTES else memoryview(data)[start:end]
-        return apply_mask(payload, data[start - _MASK_BYTES : start])
+        return apply_mask(payload, data[start - MASK_BYTES : start])
 
     def _begin_long_message(self, start: int, length: int) -> None:
         """Begin to unmask a message whose payload begins at ``start``, and is not whole."""
         data = self._data
-        self._long = long = LongMessage(data[start - _MASK_BYTES : start], length)
+        self._long = long = LongMessage(data[start - MASK_BYTES : start], length)
         long.add(memoryview(data)[start:])
         self._data = data[self._at : start]  # the head, until the message is taken
         self._at = 0
         self._wanted = len(self._data) + length
 
-    def _add_to(self, long: "LongMessage", data: bytes | memoryview) -> None:
+    def _add_to(self, long: LongMessage, data: bytes | memoryview) -> None:
         long.add(data)
         if not long.left:
             self._wanted = 0
 
-    def _take_long_message(self, long: "LongMessage") -> bytes | None:
+    def _take_long_message(self, long: LongMessage) -> bytes | None:
         if long.left:
             return None
         self._long = None
         self._data = b"".join(long.late)
+        self.is_ascii = long.is_ascii
         self.is_message = True
         return long.payload
 
@@ -259,41 +262,4 @@ class FrameReader:
             length = int.from_bytes(self._data[at + 2 : at + head], "big")
         if length > self._payload_bytes_max:
             raise FrameError(1009, f"message over {self._payload_bytes_max} bytes")
-        return head + _MASK_BYTES, length
-
-
-class LongMessage:
-    """A text message whose parts are unmasked as they arrive, when the processor has them at hand.
-
-    ``left`` is how many bytes of it are to come; once there are none, ``payload`` is whole, and
-    ``late`` are the bytes that came behind it. ``size`` is the number of bytes of all of them.
-    """
-
-    __slots__ = ("_mask", "_parts", "late", "left", "payload", "size")
-
-    def __init__(self, mask: bytes, length: int) -> None:
-        self._mask = mask  # of the next part
-        self._parts: list[bytes] = []
-        self.left = length
-        self.payload = b""
-        self.late: list[bytes] = []
-        self.size = 0
-
-    def add(self, data: bytes | memoryview) -> None:
-        """Add received bytes."""
-        size, left, mask = len(data), self.left, self._mask
-        self.size += size
-        if size < left:
-            self.left = left - size
-            self._parts.append(apply_mask(data, mask))
-            turn = size % _MASK_BYTES
-            if turn:
-                self._mask = mask[turn:] + mask[:turn]
-            return
-        if left:
-            self._parts.append(apply_mask(data[:left], mask))
-            self.payload = b"".join(self._parts)
-            self._parts.clear()
-            self.left = 0
-        if size > left:
-            self.late.append(bytes(data[left:]))
+        return head + MASK_BYTES, length

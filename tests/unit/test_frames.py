@@ -242,6 +242,21 @@ def test_parts_of_a_long_message_may_come_in_the_same_memory() -> None:
     assert taken(reader) == [(True, LONG), (True, b"after")]
 
 
+@pytest.mark.parametrize("end", [b"", b"\xc3\xbc", b"\xff"])
+def test_a_long_message_tells_whether_it_is_ascii_until_the_next_message(end: bytes) -> None:
+    reader = FrameReader(LIMIT)
+    for text in (b"x" * 20_000 + end + b"x" * 20_000, b"x" * 40_000 + end):
+        frame = client_frame(text)
+        for after in (b"\xff", b"\xff" * 200, b"\xff" * 20_000):
+            reader.feed(frame[:-3])
+            assert reader.next() is None
+            reader.feed(frame[-3:] + client_frame(after))
+            assert reader.next() == text
+            assert reader.is_ascii is text.isascii()
+            assert reader.next() == after
+            assert not reader.is_ascii
+
+
 @pytest.mark.parametrize("opcode", [Opcode.BINARY, Opcode.CONT])
 def test_a_long_frame_that_is_no_ordinary_one_is_returned_as_received(opcode: Opcode) -> None:
     frame = client_frame(LONG, opcode)
