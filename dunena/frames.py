@@ -8,10 +8,8 @@ text message, which does not need the protocol object.
 
 from typing import Final
 
-try:
-    from websockets.speedups import apply_mask as apply_mask
-except ImportError:  # websockets was installed without its compiled part
-    from websockets.utils import apply_mask as apply_mask
+from dunena.unmasking import MASK_BYTES, LongMessage
+from dunena.unmasking import apply_mask as apply_mask
 
 _FIN: Final = 0x80
 _MASKED: Final = 0x80
@@ -20,13 +18,15 @@ _LENGTH_64: Final = 127
 _CONTROL_PAYLOAD_MAX: Final = 125
 _OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
 _FIRST_CONTROL_OPCODE: Final = 0x8
-_MASK_BYTES: Final = 4
 TEXT_OPCODE: Final = 0x1
 
 TEXT_HEAD: Final = _FIN | TEXT_OPCODE
 """First byte of a whole text frame (FIN, opcode 1) without extension bits."""
 
-_SHORT_HEAD: Final = 2 + _MASK_BYTES
+_VIEWED_BYTES: Final = 4096  # from this size on a copy costs more than a view
+_LONG_BYTES: Final = 16_384  # from this size on an incomplete message is unmasked in parts
+
+_SHORT_HEAD: Final = 2 + MASK_BYTES
 _SHORT_MIN: Final = _MASKED  # mask bit and a length in seven bits
 _SHORT_END: Final = _MASKED | _LENGTH_16
 
@@ -46,14 +46,21 @@ class FrameError(Exception):
         self.reason = reason
 
 
+def text_head(size: int) -> bytes:
+    """Return what stands in a text frame before a payload of ``size`` bytes."""
+    if size < _LENGTH_16:
+        return b"\x81%c" % size
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
+
+
 def text_frame(payload: bytes) -> bytes:
     """Make a text frame of a whole message, unmasked and uncompressed as servers send it."""
     size = len(payload)
     if size < _LENGTH_16:
         return b"\x81%c%b" % (size, payload)
-    if size < 1 << 16:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
+    return text_head(size) + payload
 
 
 def compressed_text_frame(data: bytes) -> bytes:
@@ -74,7 +81,8 @@ class FrameReader:
     `next` returns one frame at a time. For the ordinary frame, a whole text message, it returns the
     unmasked payload and sets ``is_message``; any other frame it returns as received, and clears
     ``is_message``. While ``is_in_message`` is set (a fragmented message has begun), no frame is
-    ordinary. ``payload_bytes_max`` limits the payload of a frame; ``has_extension`` permits RSV1.
+    ordinary. ``is_ascii``: the message is known to be ASCII. ``payload_bytes_max`` limits the
+    payload of a frame; ``has_extension`` permits RSV1.
     """
 
     __slots__ = (
@@ -82,9 +90,11 @@ class FrameReader:
         "_data",
         "_late",
         "_late_bytes",
+        "_long",
         "_payload_bytes_max",
         "_reserved_bits",
         "_wanted",
+        "is_ascii",
         "is_in_message",
         "is_message",
     )
@@ -94,10 +104,12 @@ class FrameReader:
         self._at = 0  # the data before this position was taken
         self._late: list[bytes] = []  # received after a frame that is not whole yet
         self._late_bytes = 0
+        self._long: LongMessage | None = None  # while its parts arrive, and until it is taken
         self._wanted = 0  # there is no whole frame before this many bytes are there
         self._payload_bytes_max = payload_bytes_max
         # RSV1 belongs to permessage-deflate (RFC 7692, 6); RSV2 and RSV3 have no meaning here.
         self._reserved_bits = 0x30 if has_extension else 0x70
+        self.is_ascii = False
         self.is_in_message = False
         self.is_message = False
 
@@ -107,6 +119,9 @@ class FrameReader:
             self._data = data
             self._wanted = 0
             return
+        if self._long is not None:
+            self._add_to(self._long, data)
+            return
         # The pieces of a long frame are joined once, not at every read.
         self._late.append(data)
         self._late_bytes += len(data)
@@ -115,9 +130,23 @@ class FrameReader:
             self._at = self._late_bytes = self._wanted = 0
             self._late.clear()
 
+    @property
+    def is_in_long_message(self) -> bool:
+        """Whether the next bytes belong to a long message, and may be fed by `feed_part`."""
+        return self._long is not None and self._long.left > 0
+
+    def feed_part(self, data: memoryview) -> None:
+        """Add received bytes while ``is_in_long_message`` is true, like `feed`.
+
+        Nothing of the view is kept, so the caller may receive into the same memory again.
+        """
+        assert self._long is not None
+        self._add_to(self._long, data)
+
     def __len__(self) -> int:
         """Return the number of bytes received and not yet taken."""
-        return len(self._data) - self._at + self._late_bytes
+        long_bytes = 0 if self._long is None else self._long.size
+        return len(self._data) - self._at + self._late_bytes + long_bytes
 
     @property
     def unfinished_bytes(self) -> int:
@@ -129,6 +158,7 @@ class FrameReader:
         self._data = b""
         self._late.clear()
         self._at = self._late_bytes = self._wanted = 0
+        self._long = None
 
     def next(self) -> bytes | None:
         """Return the next frame, or None until more bytes are fed; raise `FrameError`."""
@@ -142,26 +172,60 @@ class FrameReader:
                 end = start + length - _MASKED
                 if end <= size:
                     self._at = end
+                    self.is_ascii = False
                     self.is_message = True
                     return apply_mask(data[start:end], data[at + 2 : start])
         return self._next()
 
     def _next(self) -> bytes | None:
+        if self._long is not None:
+            return self._take_long_message(self._long)
         data, at = self._data, self._at
         left = len(data) - at
         if left < 2:
             self._wait(2)
             return None
         head, length = self._measure(left)
-        if left < head + length:
-            self._wait(head + length)
-            return None
+        is_message = data[at] == TEXT_HEAD and not self.is_in_message
         start, end = at + head, at + head + length
+        if left < head + length:
+            if not is_message or length < _LONG_BYTES:
+                self._wait(head + length)
+            elif left < head:
+                self._wait(head)
+            else:
+                self._begin_long_message(start, length)
+            return None
         self._at = end
-        self.is_message = data[at] == TEXT_HEAD and not self.is_in_message
-        if self.is_message:
-            return apply_mask(data[start:end], data[start - _MASK_BYTES : start])
-        return data[at:end]
+        self.is_ascii = False
+        self.is_message = is_message
+        if not is_message:
+            return data[at:end]
+        payload = data[start:end] if length < _VIEWED_BYTES else memoryview(data)[start:end]
+        return apply_mask(payload, data[start - MASK_BYTES : start])
+
+    def _begin_long_message(self, start: int, length: int) -> None:
+        """Begin to unmask a message whose payload begins at ``start``, and is not whole."""
+        data = self._data
+        self._long = long = LongMessage(data[start - MASK_BYTES : start], length)
+        long.add(memoryview(data)[start:])
+        self._data = data[self._at : start]  # the head, until the message is taken
+        self._at = 0
+        self._wanted = len(self._data) + length
+
+    def _add_to(self, long: LongMessage, data: bytes | memoryview) -> None:
+        long.add(data)
+        if not long.left:
+            self._wanted = 0
+
+    def _take_long_message(self, long: LongMessage) -> bytes | None:
+        if long.left:
+            return None
+        self._long = None
+        self._data = b"".join(long.late)
+        self.is_ascii = long.is_ascii
+        self.is_message = True
+        return long.payload
 
     def _wait(self, wanted: int) -> None:
         """Discard the bytes that were taken, until ``wanted`` bytes are there."""
@@ -198,4 +262,4 @@ class FrameReader:
             length = int.from_bytes(self._data[at + 2 : at + head], "big")
         if length > self._payload_bytes_max:
             raise FrameError(1009, f"message over {self._payload_bytes_max} bytes")
-        return head + _MASK_BYTES, length
+        return head + MASK_BYTES, length

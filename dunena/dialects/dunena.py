@@ -33,7 +33,7 @@ from dunena.dialects.services import (
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.entry import Entry
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
-from dunena.store.values import encode
+from dunena.store.values import encode, encode_member
 from dunena.watches.pending import PendingUpdate
 
 _TYPE_CHARS_MAX = 512  # an error text does not repeat megabytes of the request
@@ -121,7 +121,8 @@ def write_one(services: Services, key: str, ns: str, message: Message, now: int)
 
     Raise `ClientError` if the value, its ttl or its durability is wrong.
     """
-    value = _encoded_string(services, _field(message, "value"))
+    _field(message, "value")
+    value = _encoded_string(services, message)
     expires_at = expiry_of(services, message, now)
     services.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
 
@@ -276,10 +277,11 @@ def _field(message: Message, name: str) -> Any:
         raise InvalidMessageError.missing(name) from None
 
 
-def _encoded_string(services: Services, value: Any) -> bytes:
-    if not isinstance(value, str):
+def _encoded_string(services: Services, message: Message) -> bytes:
+    """Return the JSON of the ``value`` of a message."""
+    if not isinstance(message.get("value"), str):
         raise WrongTypeError("Value must be a string")
-    encoded = encode(value)
+    encoded = encode_member(message, "value")
     check_value_size(encoded, services.limits)
     return encoded
 
@@ -291,7 +293,7 @@ def _checked_entry(services: Services, entry: Any, now: int) -> tuple[str, bytes
     except ClientError as error:
         raise error.within("mset key error: ") from None
     try:
-        return key, _encoded_string(services, fields.get("value")), expiry_of(services, fields, now)
+        return key, _encoded_string(services, fields), expiry_of(services, fields, now)
     except ClientError as error:
         raise error.within(f'mset value error for "{key}": ') from None
 

@@ -3,12 +3,12 @@
 The functions return finished WebSocket frames, except for `value_body`, which is a body of HTTP.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from dunena.dialects.ops.pointer import encoded_parts, parse_pointer
-from dunena.frames import text_frame
+from dunena.frames import text_frame, text_head
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.values import as_text, is_string
 from dunena.watches.parts import Parts
@@ -16,6 +16,8 @@ from dunena.watches.selector import Selector
 from dunena.watches.updates import KeyState, RequestId
 
 NULL = b"null"
+
+_VALUE_BYTES: Final = len(b'{"key":,"value":')
 
 UPDATE_BYTES_MAX = 16_384
 """Longest value whose finished update is cached in its entry. For longer ones, making an update
@@ -32,10 +34,18 @@ def update(entry: Entry) -> bytes:
     """Object store: return the frame of a key's value, for `get` and for followers."""
     frame = entry.update
     if frame is None:
-        frame = text_frame(value_body(entry.ns, entry.key, entry.value))
+        frame = _value_frame(entry.ns, entry.key, entry.value)
         if len(entry.value) <= UPDATE_BYTES_MAX:
             entry.update = frame
     return frame
+
+
+def _value_frame(ns: str, key: str, value: bytes) -> bytes:
+    """Make the frame of `value_body`, copying the value only once."""
+    name = orjson.dumps(key)
+    end = b',"ns":%b}' % orjson.dumps(ns) if ns else b"}"
+    head = text_head(_VALUE_BYTES + len(name) + len(value) + len(end))
+    return b"".join([head, b'{"key":', name, b',"value":', value, end])
 
 
 def positioned_value(

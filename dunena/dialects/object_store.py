@@ -28,7 +28,7 @@ from dunena.dialects.services import (
 )
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.entry import EntryId
-from dunena.store.values import encode
+from dunena.store.values import encode_member
 from dunena.watches.pending import PendingUpdate
 
 INVALID_FORMAT = "Invalid message format"
@@ -212,7 +212,7 @@ def _write(services: Services, message: Message, now: int) -> tuple[str, str, by
     ns, key = entry_id_of(message)
     if "value" not in message:
         raise InvalidMessageError("Missing value")
-    encoded = encode(message["value"])
+    encoded = encode_member(message, "value")
     check_value_size(encoded, services.limits)
     expires_at = expiry_of(services, message, now)
     services.store.set(ns, key, encoded, expires_at, is_durable=durability_of(message))

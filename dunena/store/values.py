@@ -13,10 +13,13 @@ from typing import Any
 
 import orjson
 
+from dunena.store.long_strings import LONG_TEXT_BYTES, LongMember, find_long_string
+
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**64 - 1
 _SPACES = b" \t\n\r"  # RFC 8259, 2
 _MARK = b"\xef\xbb\xbf"
+_SLACK_IS_LITTLE_BYTES = 131_072
 _INTEGER_DIGITS_MAX = 20  # len(str(2**64)): longer text is out of range without converting it
 
 READABLE_BYTES_MAX = 1 << 20
@@ -54,6 +57,20 @@ def without_mark(text: bytes) -> bytes:
 
 def decode(text: bytes) -> JsonValue:
     """Parse JSON text of a client; raise `InvalidJsonError` if it cannot be stored exactly."""
+    if len(text) >= LONG_TEXT_BYTES:
+        long = find_long_string(text)
+        if long is not None:
+            try:
+                value = _decode(long.rest)
+            except InvalidJsonError:
+                return _decode(text)  # which tells the place of the fault
+            whole = long.put_into(value)
+            if whole is not None:
+                return whole
+    return _decode(text)
+
+
+def _decode(text: bytes) -> JsonValue:
     value = _parse(text)
     try:
         again = orjson.dumps(value)
@@ -87,8 +104,15 @@ def decode_file(text: bytes) -> JsonValue:
 
 def encode(value: JsonValue) -> bytes:
     """Encode a decoded value as compact JSON in UTF-8."""
-    # A copy, since orjson allocates 4 KB for every small text, which the store would hold.
-    return bytes(memoryview(orjson.dumps(value)))
+    return _without_slack(orjson.dumps(value))
+
+
+def encode_member(value: dict[str, JsonValue], name: str) -> bytes:
+    """Encode a member of a decoded object, as `encode` does."""
+    member = value[name]
+    if type(value) is LongMember and value.string is member:
+        return _without_slack(value.encoded)  # known since it was decoded
+    return encode(member)
 
 
 def encode_readable(encoded: bytes) -> bytes:
@@ -133,6 +157,11 @@ def text_size(encoded: bytes) -> int:
     if b"\\" not in encoded:
         return len(encoded) - 2
     return len(as_text(encoded).encode())
+
+
+def _without_slack(encoded: bytes) -> bytes:
+    """Return what orjson has encoded, without the memory that it takes besides: 4 to 8 KB."""
+    return encoded if len(encoded) >= _SLACK_IS_LITTLE_BYTES else bytes(memoryview(encoded))
 
 
 def _parse(text: bytes) -> JsonValue:

@@ -48,9 +48,10 @@ NO_IO_ROOMS = {
     "client/state.py": set(),
     "client/transactions.py": set(),
     "store": set(),
+    "unmasking.py": {"websockets"},  # which has it in C; it is arithmetic
     "dialects": set(),
     "hub.py": set(),
-    "frames.py": {"websockets"},  # its unmasking, which is arithmetic
+    "frames.py": set(),
     "histogram.py": set(),
     "persistence/jetstream/attempting.py": set(),
     "persistence/jetstream/attempts.py": set(),
@@ -138,7 +139,8 @@ DIRECTIONS = {
     "sync.py": {"client"},
     "store": set(),
     "hub.py": {"store"},
-    "frames.py": set(),
+    "frames.py": {"unmasking"},
+    "unmasking.py": set(),
     "histogram.py": set(),
     "watches": {"store", "hub"},
     "sessions": set(),

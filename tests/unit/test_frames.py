@@ -12,6 +12,7 @@ from dunena.frames import (
     compressed_text_frame,
     payload_of,
     text_frame,
+    text_head,
 )
 
 LIMIT = 100_000
@@ -186,6 +187,101 @@ def test_a_long_frame_after_a_taken_one_is_assembled_once() -> None:
     assert taken(reader) == [(True, bytes(300))]
 
 
+LONG = bytes(range(256)) * 160  # 40,960 bytes, of which a wrong mask would spoil each
+
+
+def test_a_long_message_is_read_from_parts_cut_at_every_place_near_its_ends() -> None:
+    frame, ping = client_frame(LONG), client_frame(b"", Opcode.PING)
+    stream = frame + ping + client_frame(b"after")
+    places = [*range(1, 40), 16_001, 16_002, 16_003, *range(len(frame) - 20, len(stream))]
+    for first in places:
+        for second in (first, first + 1, first + 7, 30_001, len(frame), len(stream) - 1):
+            reader = FrameReader(LIMIT)
+            found = []
+            for part in (stream[:first], stream[first:second], stream[max(first, second) :]):
+                reader.feed(part)
+                found += taken(reader)
+            assert found == [(True, LONG), (False, ping), (True, b"after")], (first, second)
+            assert len(reader) == reader.unfinished_bytes == 0
+
+
+def test_what_comes_behind_a_long_message_waits_until_that_is_taken() -> None:
+    frame, after = client_frame(LONG), client_frame(b"after")
+    reader = FrameReader(LIMIT)
+    reader.feed(client_frame(b"before") + frame[:20_000])
+    assert taken(reader) == [(True, b"before")]
+    assert (len(reader), reader.unfinished_bytes) == (20_000, 20_000)
+    reader.feed(frame[20_000:] + after)
+    reader.feed(after[:3])
+    assert (len(reader), reader.unfinished_bytes) == (len(frame) + len(after) + 3, 0)
+    reader.feed(after[3:])
+    assert taken(reader, 1) == [(True, LONG)]
+    assert len(reader) == 2 * len(after)
+    assert taken(reader) == [(True, b"after")] * 2
+
+
+def test_parts_of_a_long_message_may_come_in_the_same_memory() -> None:
+    stream = client_frame(LONG) + client_frame(b"after")
+    reader = FrameReader(LIMIT)
+    assert not reader.is_in_long_message
+    reader.feed(stream[:7])
+    assert reader.next() is None
+    assert not reader.is_in_long_message, "its mask is not there"
+    reader.feed(stream[7:20])
+    assert reader.next() is None
+    memory, at = memoryview(bytearray(1021)), 20
+    while reader.is_in_long_message:
+        part = stream[at : at + len(memory)]
+        memory[: len(part)] = part
+        at += len(part)
+        reader.feed_part(memory[: len(part)])
+        assert len(reader) == at
+        memory[:] = bytes(len(memory))
+    assert reader.unfinished_bytes == 0
+    reader.feed(stream[at:])
+    assert taken(reader) == [(True, LONG), (True, b"after")]
+
+
+@pytest.mark.parametrize("end", [b"", b"\xc3\xbc", b"\xff"])
+def test_a_long_message_tells_whether_it_is_ascii_until_the_next_message(end: bytes) -> None:
+    reader = FrameReader(LIMIT)
+    for text in (b"x" * 20_000 + end + b"x" * 20_000, b"x" * 40_000 + end):
+        frame = client_frame(text)
+        for after in (b"\xff", b"\xff" * 200, b"\xff" * 20_000):
+            reader.feed(frame[:-3])
+            assert reader.next() is None
+            reader.feed(frame[-3:] + client_frame(after))
+            assert reader.next() == text
+            assert reader.is_ascii is text.isascii()
+            assert reader.next() == after
+            assert not reader.is_ascii
+
+
+@pytest.mark.parametrize("opcode", [Opcode.BINARY, Opcode.CONT])
+def test_a_long_frame_that_is_no_ordinary_one_is_returned_as_received(opcode: Opcode) -> None:
+    frame = client_frame(LONG, opcode)
+    reader = FrameReader(LIMIT)
+    reader.feed(frame[:30_000])
+    assert reader.next() is None
+    assert not reader.is_in_long_message
+    reader.feed(frame[30_000:])
+    assert taken(reader) == [(False, frame)]
+
+
+def test_drop_discards_a_long_message_that_is_not_whole_or_not_taken() -> None:
+    frame = client_frame(LONG)
+    for cut in (20_000, len(frame)):
+        reader = FrameReader(LIMIT)
+        reader.feed(frame[:15])
+        assert reader.next() is None
+        reader.feed(frame[15:cut])
+        reader.drop()
+        assert len(reader) == reader.unfinished_bytes == 0
+        assert not reader.is_in_long_message
+        reader.feed(frame)
+        assert taken(reader) == [(True, LONG)]
+
+
 def test_drop_discards_received_bytes_and_the_next_frame_is_read() -> None:
     reader = FrameReader(LIMIT)
     reader.feed(client_frame(b"text") + client_frame(bytes(300))[:50])
@@ -213,6 +309,7 @@ def test_a_payload_of_exactly_the_limit_is_accepted() -> None:
 def test_text_frame_equals_the_serialization_of_the_websockets_library(size: int) -> None:
     payload = b"x" * size
     assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
+    assert text_head(size) + payload == text_frame(payload)
     assert payload_of(text_frame(payload)) == payload
 
 

@@ -249,6 +249,46 @@ def test_replies_are_the_same_wherever_the_stream_is_cut() -> None:
     assert Peer(Dialect.OBJECT_STORE).hear(stream, list(range(1, len(stream)))) == whole
 
 
+X = b"x" * 20_000
+LONG_VALUES = {
+    "a string": b'"%b"' % X,
+    "letters of two bytes": b'"%b"' % (b"\xc3\xbc" * 10_000),
+    "an escape": b'"%b\\n%b"' % (X, X),
+    "a string and another field": b'"%b","ttl":60000' % X,
+    "a string in an array": b'["%b"]' % X,
+    "many strings": b"[%b0]" % (b'"x",' * 10_000),
+    "a control character": b'"%b\n"' % X,
+    "no UTF-8": b'"%b\xff"' % X,
+    "half a letter": b'"%b\xc3"' % X,
+    "no end of the string": b'"%b' % X,
+    "the value twice": b'"%b","value":"%b"' % (X, X),
+    "an integer past 64 bits": b'"%b","n":18446744073709551616' % X,
+}
+
+
+@pytest.mark.parametrize("value", LONG_VALUES.values(), ids=LONG_VALUES)
+def test_long_messages_are_answered_the_same_wherever_they_are_cut(value: bytes) -> None:
+    pieces = [
+        Piece(b'{"action":"subscribe","key":"k"}'),
+        Piece(b'{"action":"set","key":"k","value":%b}' % value),
+        Piece(b"hello", Opcode.PING),
+        Piece(b'{"action":"get","key":"k"}'),
+        Piece((1000).to_bytes(2), Opcode.CLOSE),
+    ]
+    before, large, *after = (piece.unfragmented() for piece in pieces)
+    stream = b"".join((before, large, *after))
+    whole = Peer(Dialect.OBJECT_STORE).hear(stream, [])
+    slow = b"".join(piece.fragments(10_001) for piece in pieces)
+    assert Peer(Dialect.OBJECT_STORE).hear(slow, []) == whole
+    start, end = len(before), len(before) + len(large)
+    near = [*range(start - 1, start + 50), *range(end - 12, len(stream))]
+    for cut in near:
+        assert Peer(Dialect.OBJECT_STORE).hear(stream, [cut]) == whole
+        cuts = sorted((cut, start + 9_000, start + 9_001))
+        assert Peer(Dialect.OBJECT_STORE).hear(stream, cuts) == whole
+    assert Peer(Dialect.OBJECT_STORE).hear(stream, near) == whole
+
+
 # --- turns ---
 
 SET = Frame(Opcode.TEXT, b'{"action":"set","key":"k","value":1}').serialize(mask=True)

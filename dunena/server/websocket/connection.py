@@ -289,7 +289,11 @@ class WebSocketConnection(ClosingConnection):
                     return True
                 if not reader.is_message:
                     self._take_special(frame)
-                elif self._is_open:  # ignored in later states
+                elif not self._is_open:
+                    pass  # ignored in later states
+                elif reader.is_ascii:
+                    receiver.take_checked(frame)
+                else:
                     receiver.take_text(frame)
                 frames_left -= 1
                 if len(frame) >= TURN_LOOK_BYTES:  # counts separately

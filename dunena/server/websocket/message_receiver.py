@@ -74,6 +74,10 @@ class MessageReceiver:
                 return
         self._answer(message, self._receive_text)
 
+    def take_checked(self, message: bytes) -> None:
+        """Receive a whole text message that is known to be UTF-8."""
+        self._answer(message, self._receive_text)
+
     def take_binary(self, message: bytes) -> None:
         """Receive a whole binary message, which is read like text."""
         self._answer(message, self._receive_text)

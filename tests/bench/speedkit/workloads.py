@@ -89,6 +89,11 @@ def _set_and_see(name: str, title: str, *, keeps: bool) -> Workload:
     return Workload(name, title, lambda phrases: phrases.set_and_see(), 64, fill=64, keeps=keeps)
 
 
+def _large(name: str, size: str, fill: int) -> Workload:
+    title = f"a value of {size}, set and seen"
+    return Workload(name, title, lambda phrases: phrases.set_and_see(), 1, fill=fill)
+
+
 def _fan_out(subscribers: int, ahead: int) -> Workload:
     return Workload(
         f"fan-out-{subscribers}-{ahead}",
@@ -221,13 +226,9 @@ WORKLOADS = (
             RSS,
         ),
     ),
-    Workload(
-        "large",
-        "a value of 4 MB, set and seen",
-        lambda phrases: phrases.set_and_see(),
-        1,
-        fill=4_000_000,
-    ),
+    _large("large-64k", "64 KB", 64_000),
+    _large("large-1m", "1 MB", 1_000_000),
+    _large("large", "4 MB", 4_000_000),
     _slow_reader("readers", "10 subscribers of 100 keys of 1 KB, 4 ahead, per delivery"),
     _slow_reader(
         "slow-reader",
