@@ -8,11 +8,11 @@ its followers has queued something else behind it; the next frame then begins an
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from dunena.store.entry import EntryId
 
-CACHE_EVENTS = "cache-events"
+CACHE_EVENTS: Final = "cache-events"
 """The channel of the events, one for each change."""
 
 RESERVED_CHANNELS = frozenset((CACHE_EVENTS, "cache", "stats"))
@@ -199,12 +199,18 @@ class Channel(Topic):
             follower.push(batch)
 
 
-class HubMark(NamedTuple):
-    """What `Hub.go_back` returns to: counts of messages, and of what could be taken back."""
+class HubMark:
+    """What `Hub.go_back` returns to: counts of messages, and of what could be taken back.
 
-    messages_published: int
-    messages_queued: int
-    undo_count: int
+    Not a named tuple: one is made for every tick with a change, and a compiled class costs less.
+    """
+
+    __slots__ = ("messages_published", "messages_queued", "undo_count")
+
+    def __init__(self, messages_published: int, messages_queued: int, undo_count: int) -> None:
+        self.messages_published = messages_published
+        self.messages_queued = messages_queued
+        self.undo_count = undo_count
 
 
 class Hub:

@@ -18,6 +18,7 @@ from dunena.dialects.errors import (
     StorageFailedError,
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
+from dunena.dialects.plain_set import read_plain_set
 from dunena.dialects.services import Holder, Services
 from dunena.dialects.subscriptions import PacedFactory, Subscriptions
 from dunena.hub import Batch
@@ -91,14 +92,27 @@ class Conversation:
 
         ``now`` is in Unix ms.
         """
-        if self.dialect is not _OBJECT_STORE:
-            return False
-        entry_id = self._services.get_cache.entry_ids.get(text)  # of messages that were permitted
-        if entry_id is None:
-            return False
-        self._services.stats.cached_gets += 1
-        self._reply(object_store.get(self._services, entry_id, now))
-        return True
+        services, dialect = self._services, self.dialect
+        if dialect is _OBJECT_STORE:
+            entry_id = services.get_cache.entry_ids.get(text)  # of messages that were permitted
+            if entry_id is None:
+                return False
+            services.stats.cached_gets += 1
+            self._reply(object_store.get(services, entry_id, now))
+            return True
+        if dialect is _DUNENA:
+            entry_id = services.get_cache.dunena_ids.get(text)
+            if entry_id is None:
+                return False
+            services.stats.count_dunena("get")
+            self._reply(dunena.get(services, entry_id, now, None))
+            return True
+        return False
+
+    def is_cached_get(self, text: bytes) -> bool:
+        """Whether a message was answered before as a `get`, to this or another client."""
+        cache = self._services.get_cache
+        return text in (cache.entry_ids if self.dialect is _OBJECT_STORE else cache.dunena_ids)
 
     def receive(self, text: bytes, now: int) -> None:
         """Answer one message, with an error if it is wrong; ``now`` is in Unix ms.
@@ -108,6 +122,11 @@ class Conversation:
         message: JsonValue = None
         answer: bytes | PendingUpdate | None
         try:
+            if self.dialect is _OBJECT_STORE:
+                plain_set = read_plain_set(text)
+                if plain_set is not None:
+                    object_store.carry_out_set(self._services, plain_set, now)
+                    return
             message = decode(text)
             answer = self._respond(self._services, text, message, now)
         except _ERRORS as error:
@@ -218,7 +237,10 @@ class Conversation:
                 services.get_cache.remember(text, object_store.entry_id_of(message))
             return answer
         if shown_dialect is _DUNENA and "type" in message:
-            return dunena.respond(services, self.subscriptions, message, now)
+            answer = dunena.respond(services, self.subscriptions, message, now)
+            if dunena.is_plain_get(message):
+                services.get_cache.remember_dunena(text, dunena.entry_id_of(message))
+            return answer
         raise InvalidMessageError.missing("type")
 
     def _choose_dialect(self, shown_dialect: Dialect) -> None:

@@ -20,4 +20,6 @@ class Dialect(Enum):
 def request_id_of(message: Message) -> RequestId:
     """Return the ``id`` to repeat in the reply: a string or a number; None for anything else."""
     request_id = message.get("id")
+    if request_id is None:
+        return None
     return request_id if type(request_id) in (str, int, float) else None

@@ -6,12 +6,12 @@ read as its compact JSON text.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from dunena.dialects import channels, operations, sessions, watching
-from dunena.dialects.dialect import Message, request_id_of
+from dunena.dialects.dialect import Message, RequestId, request_id_of
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
@@ -20,7 +20,15 @@ from dunena.dialects.errors import (
     TooManyError,
     WrongTypeError,
 )
-from dunena.dialects.messages import dunena_updates, pong, reply, text_value
+from dunena.dialects.messages import (
+    dunena_updates,
+    encoded_text,
+    key_and,
+    pong,
+    reply,
+    result,
+    text_value,
+)
 from dunena.dialects.ops.operation import check_flag
 from dunena.dialects.services import (
     Services,
@@ -31,7 +39,7 @@ from dunena.dialects.services import (
     printable_name,
 )
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.store.entry import Entry
+from dunena.store.entry import Entry, EntryId
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from dunena.store.values import encode, encode_member
 from dunena.watches.pending import PendingUpdate
@@ -52,8 +60,30 @@ def respond(
     handler = _HANDLERS.get(name) if isinstance(name, str) else None
     if handler is None:
         raise InvalidMessageError.unknown_type(_brief(name))
-    services.stats.dunena[name] += 1
+    services.stats.count_dunena(name)
     return handler(services, followed, message, now)
+
+
+def get(services: Services, entry_id: EntryId, now: int, request_id: RequestId) -> bytes:
+    """Make the reply to a `get`; raise `ForbiddenError` if the key may not be read."""
+    ns, key = entry_id
+    entry = services.store.get(ns, key, now)
+    return result(key_and(key, b',"value":', encoded_text(entry)), now, request_id)
+
+
+def entry_id_of(message: Message) -> EntryId:
+    """Return namespace and key of a message; raise `ClientError` if they are missing or wrong."""
+    key = printable_name(_field(message, "key"), "Key")
+    ns = namespace_of(message, printable_name) if "ns" in message else ""
+    return ns, key
+
+
+def is_plain_get(message: Message) -> bool:
+    """Return whether a message that was answered is a `get` which others may send alike.
+
+    One with an ``id`` is sent once.
+    """
+    return len(message) <= 3 and message["type"] == "get" and len(message) == 2 + ("ns" in message)
 
 
 def read_many(services: Services, message: Message, now: int) -> dict[str, Any]:
@@ -132,25 +162,26 @@ def _ping(_services: Services, _followed: Subscriptions, message: Message, now: 
 
 
 def _get(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    key = printable_name(_field(message, "key"), "Key")
-    entry = services.store.get(namespace_of(message, printable_name), key, now)
-    if operations.has_new_field(message):
-        value = _value_of(entry, as_json=check_flag(message, "json"))
-        return _result(
-            message, {"key": key, "value": value} | _position(services, message, entry), now
-        )
-    return _result(message, {"key": key, "value": text_value(entry)}, now)
+    entry_id = entry_id_of(message)
+    if _is_plain(message, 2) or not operations.has_new_field(message):
+        return get(services, entry_id, now, request_id_of(message))
+    ns, key = entry_id
+    entry = services.store.get(ns, key, now)
+    value = _value_of(entry, as_json=check_flag(message, "json"))
+    return _result(message, {"key": key, "value": value} | _position(services, message, entry), now)
 
 
 def _set(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
-    if operations.has_new_field(message):
+    is_plain = "value" in message and _is_plain(message, 3)
+    if not is_plain and operations.has_new_field(message):
         data = operations.answer_operation(
             services, message, "set", printable_name, now, followed.holder
         )
         return _result(message, data | {"ok": True}, now)
-    write_one(services, key, namespace_of(message, printable_name), message, now)
-    return _result(message, {"key": key, "ok": True}, now)
+    ns = namespace_of(message, printable_name) if "ns" in message else ""
+    write_one(services, key, ns, message, now)
+    return result(key_and(key, b',"ok":', b"true"), now, request_id_of(message))
 
 
 def _del(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
@@ -162,7 +193,8 @@ def _del(services: Services, followed: Subscriptions, message: Message, now: int
         return _result(message, data, now)
     ns = namespace_of(message, printable_name)
     change = services.store.delete(ns, key, is_durable=durability_of(message))
-    return _result(message, {"key": key, "deleted": change is not None}, now)
+    deleted = b"false" if change is None else b"true"
+    return result(key_and(key, b',"deleted":', deleted), now, request_id_of(message))
 
 
 def _operation(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
@@ -234,7 +266,7 @@ def _unwatch(_services: Services, followed: Subscriptions, message: Message, _no
 
 _Handler = Callable[[Services, Subscriptions, Message, int], bytes | PendingUpdate | None]
 
-_HANDLERS: dict[str, _Handler] = {
+_HANDLERS: Final[dict[str, _Handler]] = {
     "ping": _ping,
     "get": _get,
     "set": _set,
@@ -264,6 +296,14 @@ def _position(services: Services, message: Message, entry: Entry | None) -> dict
     if not check_flag(message, "rev"):
         return {}
     return {"rev": operations.revision_of(entry), "epoch": services.epoch}
+
+
+def _is_plain(message: Message, count: int) -> bool:
+    """Return whether a message has no other fields than ``count`` of its own, `id` and `ns`.
+
+    Most messages are like that, and no more of their fields need to be looked for.
+    """
+    return len(message) == count + ("id" in message) + ("ns" in message)
 
 
 def _result(message: Message, data: dict[str, Any], now: int) -> bytes:

@@ -1,7 +1,5 @@
 """Counters of the messages that a server answered; no I/O."""
 
-from collections import defaultdict
-
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ClientError, ForbiddenError
 
@@ -23,12 +21,22 @@ class MessageStats:
     )
 
     def __init__(self) -> None:
-        self.dunena: dict[str, int] = defaultdict(int)
-        self.object_store: dict[str, int] = defaultdict(int)
+        self.dunena: dict[str, int] = {}
+        self.object_store: dict[str, int] = {}
         self.cached_gets = 0
         self.conversations = dict.fromkeys(Dialect, 0)
         self.over_limit = 0
         self.forbidden = 0
+
+    def count_dunena(self, name: str) -> None:
+        """Count a message of the dunena dialect with this ``type``."""
+        counts = self.dunena
+        counts[name] = counts.get(name, 0) + 1
+
+    def count_object_store(self, name: str) -> None:
+        """Count a message of the object-store dialect with this ``action``."""
+        counts = self.object_store
+        counts[name] = counts.get(name, 0) + 1
 
     def count(self, error: ClientError) -> None:
         """Count a refused message or request."""

@@ -15,19 +15,23 @@ from dunena.watches.parts import Parts
 from dunena.watches.selector import Selector
 from dunena.watches.updates import KeyState, RequestId
 
-NULL = b"null"
+# Compiled code finds a final name without a look-up, and the members of a module with two.
+_DUMPS: Final = orjson.dumps
+
+NULL: Final = b"null"
 
 _VALUE_BYTES: Final = len(b'{"key":,"value":')
+_RESULT_BYTES: Final = len(b'{"type":"result","data":,"timestamp":')
 
-UPDATE_BYTES_MAX = 16_384
+UPDATE_BYTES_MAX: Final = 16_384
 """Longest value whose finished update is cached in its entry. For longer ones, making an update
 costs little compared with sending it, and caching it would double the memory of large values."""
 
 
 def value_body(ns: str, key: str, value: bytes) -> bytes:
     """Object store: make a key's value as an HTTP answer; ``value`` is JSON."""
-    body = b'{"key":%b,"value":%b' % (orjson.dumps(key), value)
-    return b'%b,"ns":%b}' % (body, orjson.dumps(ns)) if ns else body + b"}"
+    body = b'{"key":%b,"value":%b' % (_DUMPS(key), value)
+    return b'%b,"ns":%b}' % (body, _DUMPS(ns)) if ns else body + b"}"
 
 
 def update(entry: Entry) -> bytes:
@@ -41,9 +45,9 @@ def update(entry: Entry) -> bytes:
 
 
 def _value_frame(ns: str, key: str, value: bytes) -> bytes:
-    """Make the frame of `value_body`, copying the value only once."""
-    name = orjson.dumps(key)
-    end = b',"ns":%b}' % orjson.dumps(ns) if ns else b"}"
+    """Make the frame of `value_body`, in one step and with one copy of the value."""
+    name: bytes = _DUMPS(key)
+    end = b',"ns":%b}' % _DUMPS(ns) if ns else b"}"
     head = text_head(_VALUE_BYTES + len(name) + len(value) + len(end))
     return b"".join([head, b'{"key":', name, b',"value":', value, end])
 
@@ -58,12 +62,12 @@ def positioned_value(
     message |= {"rev": rev, "epoch": epoch}
     if request_id is not None:
         message["id"] = request_id
-    return text_frame(orjson.dumps(message))
+    return text_frame(_DUMPS(message))
 
 
 def missing_update(ns: str, key: str) -> bytes:
     """Object store: make the answer to `get` for a key without a value."""
-    return text_frame(value_body(ns, key, NULL))
+    return _value_frame(ns, key, NULL)
 
 
 def object_store_error(
@@ -75,7 +79,7 @@ def object_store_error(
     message: dict[str, Any] = {"error": text, **(fields or {})}
     if request_id is not None:
         message["id"] = request_id
-    return text_frame(orjson.dumps(message))
+    return text_frame(_DUMPS(message))
 
 
 def object_store_answer(kind: str, data: Any, request_id: str | float | None = None) -> bytes:
@@ -83,7 +87,7 @@ def object_store_answer(kind: str, data: Any, request_id: str | float | None = N
     message = {kind: data}
     if request_id is not None:
         message["id"] = request_id
-    return text_frame(orjson.dumps(message))
+    return text_frame(_DUMPS(message))
 
 
 def reply(
@@ -102,7 +106,24 @@ def reply(
         message.update(fields)
     if request_id is not None:
         message["id"] = request_id
-    return text_frame(orjson.dumps(message))
+    return text_frame(_DUMPS(message))
+
+
+def result(data: bytes, timestamp: int, request_id: str | float | None) -> bytes:
+    """dunena: make a reply of type ``result`` like `reply`, from ``data`` that is encoded already.
+
+    The answers to `get`, `set` and `del` are so short that their objects would cost most of it.
+    """
+    end = b"}" if request_id is None else b',"id":%b}' % _DUMPS(request_id)
+    stamp: bytes = _DUMPS(timestamp)
+    head = text_head(_RESULT_BYTES + len(data) + len(stamp) + len(end))
+    return b"".join([head, b'{"type":"result","data":', data, b',"timestamp":', stamp, end])
+
+
+def key_and(key: str, member: bytes, value: bytes) -> bytes:
+    """dunena: encode an object with a key and one more member; ``member`` is ``,"name":``."""
+    name: bytes = _DUMPS(key)
+    return b"".join([b'{"key":', name, member, value, b"}"])
 
 
 def pong(timestamp: int, request_id: str | float | None = None) -> bytes:
@@ -110,7 +131,7 @@ def pong(timestamp: int, request_id: str | float | None = None) -> bytes:
     message: dict[str, Any] = {"type": "pong", "timestamp": timestamp}
     if request_id is not None:
         message["id"] = request_id
-    return text_frame(orjson.dumps(message))
+    return text_frame(_DUMPS(message))
 
 
 def undecided_error(
@@ -125,7 +146,7 @@ def undecided_error(
     }
     if request_id is not None:
         message["id"] = request_id
-    return text_frame(orjson.dumps(message))
+    return text_frame(_DUMPS(message))
 
 
 def cache_event(change: Change, timestamp: int) -> bytes:
@@ -138,7 +159,7 @@ def cache_event(change: Change, timestamp: int) -> bytes:
         if change.ns:
             data["ns"] = change.ns
     return text_frame(
-        orjson.dumps(
+        _DUMPS(
             {"channel": "cache", "event": change.kind.value, "data": data, "timestamp": timestamp}
         )
     )
@@ -148,7 +169,7 @@ def channel_message(channel: str, data: bytes, timestamp: int) -> bytes:
     """Make the message of a channel, in both dialects; ``data`` is JSON."""
     return text_frame(
         b'{"channel":%b,"event":"message","data":%b,"timestamp":%d}'
-        % (orjson.dumps(channel), data, timestamp)
+        % (_DUMPS(channel), data, timestamp)
     )
 
 
@@ -156,7 +177,7 @@ def gap(channel: str, missed: int, timestamp: int) -> bytes:
     """Make the message that stands where a reader missed so many messages of a channel."""
     return text_frame(
         b'{"channel":%b,"event":"gap","data":{"missed":%d},"timestamp":%d}'
-        % (orjson.dumps(channel), missed, timestamp)
+        % (_DUMPS(channel), missed, timestamp)
     )
 
 
@@ -166,6 +187,16 @@ def text_value(entry: Entry | None) -> orjson.Fragment | str | None:
         return None
     # The JSON of a string is already what has to be sent.
     return orjson.Fragment(entry.value) if is_string(entry.value) else as_text(entry.value)
+
+
+def encoded_text(entry: Entry | None) -> bytes:
+    """dunena: encode what `text_value` returns."""
+    if entry is None:
+        return NULL
+    if is_string(entry.value):
+        return entry.value
+    encoded: bytes = _DUMPS(as_text(entry.value))
+    return encoded
 
 
 class ShownValues:
@@ -188,7 +219,7 @@ class ShownValues:
 
     def change(self, told: KeyState, *, shows_missing: bool) -> bytes | None:
         """Encode a change: the key, its revision, and its value or how it went."""
-        key = orjson.dumps(told.key)
+        key = _DUMPS(told.key)
         if not isinstance(told, Entry):
             kind = told.kind.value.encode()
             return b'{"key":%b,"rev":%d,"event":"%b"}' % (key, told.revision, kind)
@@ -222,7 +253,7 @@ class WatchUpdates(ShownValues):
         self, selector: Selector, epoch: str, parts: Parts, *, is_dunena: bool = False
     ) -> None:
         super().__init__(selector.path, parts)
-        head = orjson.dumps({**selector.fields(), "epoch": epoch})[:-1]
+        head = _DUMPS({**selector.fields(), "epoch": epoch})[:-1]
         self._is_dunena = is_dunena
         self._head = (b'{"type":"update","data":' if is_dunena else b'{"update":') + head
 
@@ -239,7 +270,7 @@ class WatchUpdates(ShownValues):
         """Make the frame of an update or of a part of one."""
         reset = b',"reset":true' if is_reset else b""
         more = b',"more":true' if has_more else b""
-        tail = b"" if request_id is None else b',"id":%b' % orjson.dumps(request_id)
+        tail = b"" if request_id is None else b',"id":%b' % _DUMPS(request_id)
         if self._is_dunena:
             tail = b',"timestamp":%d%b' % (now, tail)
         return text_frame(

@@ -4,6 +4,7 @@ Values are any JSON. A client receives only value updates and errors.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from dunena.dialects import channels, operations, sessions, watching
 from dunena.dialects.dialect import Message, request_id_of
@@ -18,10 +19,12 @@ from dunena.dialects.messages import (
     value_body,
 )
 from dunena.dialects.ops.operation import check_flag
+from dunena.dialects.plain_set import PlainSet
 from dunena.dialects.services import (
     Services,
     check_value_size,
     durability_of,
+    end_of,
     expiry_of,
     namespace_of,
     unicode_name,
@@ -47,7 +50,7 @@ def respond(
     handler = _HANDLERS.get(name) if isinstance(name, str) else None
     if handler is None:
         raise InvalidMessageError(INVALID_FORMAT)
-    services.stats.object_store[name] += 1
+    services.stats.count_object_store(name)
     return handler(services, followed, message, now)
 
 
@@ -56,6 +59,14 @@ def get(services: Services, entry_id: EntryId, now: int) -> bytes:
     ns, key = entry_id
     entry = services.store.get(ns, key, now)
     return missing_update(ns, key) if entry is None else update(entry)
+
+
+def carry_out_set(services: Services, plain_set: PlainSet, now: int) -> None:
+    """Carry out a plain `set`, which has no answer. Raise `ClientError` and `WriteRefusedError`."""
+    services.stats.count_object_store("set")
+    check_value_size(plain_set.value, services.limits)
+    expires_at = end_of(services.default_ttl_ms, now)
+    services.store.set("", plain_set.key, plain_set.value, expires_at)
 
 
 def error_text(error: ClientError) -> str:
@@ -113,7 +124,8 @@ def _publish(
 
 
 def _set(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
-    if "id" in message or operations.has_new_field(message):
+    is_plain = len(message) == 3 and "key" in message and "value" in message
+    if not is_plain and ("id" in message or operations.has_new_field(message)):
         return _answer_operation(services, followed, message, "set", now)
     _write(services, message, now)
     return None
@@ -190,7 +202,7 @@ def _unwatch(_services: Services, followed: Subscriptions, message: Message, _no
 
 _Handler = Callable[[Services, Subscriptions, Message, int], bytes | PendingUpdate | None]
 
-_HANDLERS: dict[str, _Handler] = {
+_HANDLERS: Final[dict[str, _Handler]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "publish": _publish,
@@ -223,4 +235,5 @@ def entry_id_of(message: Message) -> EntryId:
     """Return namespace and key of a message; raise `ClientError` if they are missing or wrong."""
     if "key" not in message:
         raise InvalidMessageError("Missing key")
-    return namespace_of(message, unicode_name), unicode_name(message["key"], "Key")
+    ns = namespace_of(message, unicode_name) if "ns" in message else ""
+    return ns, unicode_name(message["key"], "Key")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from dunena.dialects.errors import (
     ForbiddenError,
@@ -25,10 +25,13 @@ from dunena.store.values import text_size
 from dunena.store.view import StoreView
 from dunena.watches.watch_table import WatchTable
 
-REPEATED_MAX = 4096
-"""Messages that are cached: together with the next limit, at most two megabytes."""
+REPEATED_MAX: Final = 4096
+"""Messages of a dialect that are cached: with the next limit, at most two megabytes."""
 
-REPEATED_BYTES_MAX = 256
+REPEATED_BYTES_MAX: Final = 256
+
+CHARACTER_BYTES_MAX: Final = 4
+"""Longest character in UTF-8 (RFC 3629, 3)."""
 
 Holder = SessionHolder[Grant]
 """What a connection has of its session."""
@@ -38,23 +41,34 @@ NameRule = Callable[[Any, str], str]
 
 
 class GetCache:
-    """A cache of object-store `get` messages: from their bytes to the key that they request.
+    """A cache of `get` messages: from their bytes to the key that they request.
 
     Programs request the same few keys again and again, and decoding the request is most of the work
-    of answering it. ``entry_ids`` is read directly, as every message is looked up in it.
+    of answering it. ``entry_ids`` has those of the object store, ``dunena_ids`` those of the dunena
+    dialect. They are read directly, as every message is looked up in one of them.
     """
 
-    __slots__ = ("entry_ids",)
+    __slots__ = ("dunena_ids", "entry_ids")
 
     def __init__(self) -> None:
         self.entry_ids: dict[bytes, EntryId] = {}
+        self.dunena_ids: dict[bytes, EntryId] = {}
 
     def remember(self, text: bytes, entry_id: EntryId) -> None:
-        """Cache an answered message with the key that it requested, unless it is long."""
-        if len(text) <= REPEATED_BYTES_MAX:
-            if len(self.entry_ids) >= REPEATED_MAX:
-                self.entry_ids.clear()  # a client of so many keys does not profit from a cache
-            self.entry_ids[text] = entry_id
+        """Cache an answered message of the object store with the key that it requested."""
+        _remember(self.entry_ids, text, entry_id)
+
+    def remember_dunena(self, text: bytes, entry_id: EntryId) -> None:
+        """Cache an answered message of the dunena dialect with the key that it requested."""
+        _remember(self.dunena_ids, text, entry_id)
+
+
+def _remember(cache: dict[bytes, EntryId], text: bytes, entry_id: EntryId) -> None:
+    """Cache a message, unless it is long."""
+    if len(text) <= REPEATED_BYTES_MAX:
+        if len(cache) >= REPEATED_MAX:
+            cache.clear()  # a client of so many keys does not profit from a cache
+        cache[text] = entry_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +220,7 @@ def _sized_name(value: Any, kind: str) -> str:
         raise WrongTypeError(f"{kind} must be a string")
     if not value:
         raise LimitError(f"{kind} must not be empty")
-    size = len(value) if value.isascii() else len(value.encode())
-    if size > KEY_BYTES_MAX:
+    # Most names are so short that their size need not be computed.
+    if len(value) * CHARACTER_BYTES_MAX > KEY_BYTES_MAX and len(value.encode()) > KEY_BYTES_MAX:
         raise LimitError(f"{kind} exceeds max length ({KEY_BYTES_MAX})")
     return value

@@ -212,11 +212,15 @@ class Outbox:
             return None
         if len(pieces) == 1 and (isinstance(pieces[0], bytes) or len(pieces[0]) <= PORTION_BYTES):
             self._write(self._bytes_of(pieces[0]))
-        elif sum(map(len, pieces)) <= PORTION_BYTES:
-            if pieces:
-                self._write(b"".join(map(self._bytes_of, pieces)))
-        else:
-            return self._send_in_portions(pieces, action)
+        elif pieces:
+            size = 0
+            frames: list[bytes] = []
+            for piece in pieces:  # not by `map`, whose calls would cost a reply more than its copy
+                size += len(piece)
+                if size > PORTION_BYTES:
+                    return self._send_in_portions(pieces, action)
+                frames.append(self._bytes_of(piece))
+            self._write(b"".join(frames))
         return self._after_message(action) if self.is_inside_message else action
 
     def pause(self) -> None:

@@ -48,6 +48,10 @@ _BEGINNING = HubMark(0, 0, 0)
 class _Round:
     """The state of one tick: its requests, its changes and the outboxes with output.
 
+    ``requests`` are those that may have to run again: all from the first that made a change on, and
+    all earlier ones too if another tick was held when they began. ``handler`` and ``message`` are
+    the newest request, ``is_noted`` says whether it is among them.
+
     ``first_changer`` is the index of the request that made the first change, ``queued_before`` the
     number of pieces in each outbox before it, ``mark`` the hub's before it; ``undos`` are the hub's
     for all requests. ``expired_count`` is the number of entries that expired in this tick.
@@ -58,8 +62,11 @@ class _Round:
         "dirty_outboxes",
         "expired_count",
         "first_changer",
+        "handler",
         "held_outputs",
+        "is_noted",
         "mark",
+        "message",
         "opened_at_ms",
         "queued_before",
         "requests",
@@ -69,6 +76,9 @@ class _Round:
     def __init__(self, opened_at_ms: float) -> None:
         self.opened_at_ms = opened_at_ms
         self.requests: list[_Request] = []
+        self.handler: Callable[..., None] | None = None
+        self.message: object = None
+        self.is_noted = False
         self.changes: list[Change] = []
         self.first_changer = 0
         self.expired_count = 0
@@ -77,6 +87,12 @@ class _Round:
         self.undos: list[Callable[[], None]] = []
         self.dirty_outboxes: list[Outbox] = []
         self.held_outputs: list[HeldOutput] = []
+
+    def note_request(self) -> None:
+        """Note the newest request, which may have to run again."""
+        assert self.handler is not None, "a change belongs to a request, so that it can be refused"
+        self.requests.append((self.handler, self.message))
+        self.is_noted = True
 
 
 class Tick:
@@ -153,7 +169,11 @@ class Tick:
             current = self._gathering()
         elif self._held is not None:
             self._look_at_clock()  # a tick can last long while another one waits for a sync
-        current.requests.append((handler, message))
+        current.handler = handler
+        current.message = message
+        current.is_noted = False
+        if current.changes or self._held is not None:
+            current.note_request()
         if self._is_due:
             self._expire(current)
         return self._now
@@ -244,8 +264,9 @@ class Tick:
     def _changed(self, change: Change) -> None:
         current = self._round
         assert current is not None, "a change belongs to a request, so that it can be refused"
-        assert current.requests, "a change belongs to a request, so that it can be refused"
         if not current.changes:
+            if not current.is_noted:
+                current.note_request()
             current.first_changer = len(current.requests) - 1
             current.queued_before = {outbox: len(outbox) for outbox in current.dirty_outboxes}
             current.mark = self._hub.mark()

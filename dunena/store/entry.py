@@ -235,7 +235,9 @@ class EphemeralEviction(EvictionChange):
     __slots__ = ()
 
 
-_EPHEMERAL_CHANGES: Final = frozenset((EphemeralSet, EphemeralRemoval, EphemeralEviction))
+def _is_ephemeral(change: Change) -> bool:
+    # With the classes in place: compiled code then compares three pointers.
+    return isinstance(change, (EphemeralSet, EphemeralRemoval, EphemeralEviction))
 
 
 def stored_value(entry: Entry | None) -> bytes | None:
@@ -248,13 +250,16 @@ def stored_changes(changes: Sequence[Change]) -> Sequence[Change]:
 
     Where an ephemeral entry replaces a stored one, that is the deletion of the stored one.
     """
-    if _EPHEMERAL_CHANGES.isdisjoint(map(type, changes)):
+    for change in changes:  # at each commit: compiled, this is the quickest look at them
+        if _is_ephemeral(change):
+            break
+    else:
         return changes
     return [stored for change in changes if (stored := _stored_change(change)) is not None]
 
 
 def _stored_change(change: Change) -> Change | None:
-    if type(change) not in _EPHEMERAL_CHANGES:
+    if not _is_ephemeral(change):
         return change
     if change.cleared is not None:
         stored = {

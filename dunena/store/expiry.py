@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 from dunena.store.entry import Entry
 
-NEVER = 2**63
-"""A deadline later than any other, Unix ms."""
+NEVER: Final = 2**61
+"""A deadline later than any other, Unix ms: far after `EXPIRES_AT_MS_MAX`, and small enough that
+compiled code compares it without making an object."""
 
 _STALE_SLACK = 64  # with fewer stale deadlines, removing them costs more than it frees
 

@@ -5,8 +5,9 @@ Error texts are built from these constants, so that they name the number that wa
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
-KEY_BYTES_MAX = 512
+KEY_BYTES_MAX: Final = 512
 """UTF-8 length of a key or namespace. The clients of both source documents stay far below it; it
 keeps file names, log lines and subscriptions small."""
 
@@ -20,7 +21,7 @@ VALUE_BYTES_MAX = 4_194_304
 JSON_DEPTH_MAX = 254
 """Deepest nesting of a message that the JSON encoder can write (orjson's limit is 254)."""
 
-EXPIRES_AT_MS_MAX = 2**53
+EXPIRES_AT_MS_MAX: Final = 2**53
 """Latest expiry, Unix ms: the largest integer that every JSON reader represents exactly. A longer
 ttl is cut to it, some 285,000 years from now."""
 
@@ -53,7 +54,7 @@ HISTORY_BYTES_MAX = 64 * 1024 * 1024
 """All earlier values together, with all that they take in memory; past it the oldest are
 dropped."""
 
-HISTORY_MS_MIN = 1_000
+HISTORY_MS_MIN: Final = 1_000
 """How long a value must have stood to be kept: so one that changes many times a second does not
 push out what a person would want back."""
 

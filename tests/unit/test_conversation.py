@@ -426,6 +426,44 @@ def test_an_answered_get_is_cached_by_its_bytes() -> None:
     assert rooms.services.get_cache.entry_ids == {text: ("n", "k")}, "nothing but a get is kept"
 
 
+def test_a_plain_get_of_the_dunena_dialect_is_answered_from_the_cache() -> None:
+    rooms = Rooms()
+    client, other = rooms.client(Dialect.DUNENA), rooms.client(Dialect.OBJECT_STORE)
+    text = b'{"type":"get","key":"k","ns":"n"}'
+
+    def answer_cached(one: Client, question: bytes = text) -> tuple[bool, list[dict]]:
+        answered = []
+        rooms.tick.run(
+            lambda _, now: answered.append(one.conversation.answer_cached_get(question, now)), None
+        )
+        return answered[0], one.heard()
+
+    assert answer_cached(client) == (False, [])
+    for more in ({"id": 1}, {"json": True}, {"rev": True}, {"action": "get"}):
+        client.ask({"type": "get", "key": "k", **more})
+    client.ask({"type": "ping"})
+    client.ask({"type": "del", "key": "k"})
+    client.ask({"type": "get", "key": "\x01"})
+    client.ask({"type": "get", "key": "x" * 300})
+    assert rooms.services.get_cache.dunena_ids == {}
+    assert client.ask(text)[0]["data"] == {"key": "k", "value": None}
+    assert rooms.services.get_cache.dunena_ids == {text: ("n", "k")}, "nothing but a get is kept"
+    assert client.conversation.is_cached_get(text)
+    assert not other.conversation.is_cached_get(text)
+    assert answer_cached(other) == (False, [])
+    for value, data in (("a\n\u00fc", "a\n\u00fc"), (1.5, "1.5"), ([1, "x"], '[1,"x"]')):
+        other.ask({"action": "set", "key": "k", "ns": "n", "value": value})
+        client.heard()  # the event
+        is_known, answers = answer_cached(client)
+        assert is_known
+        assert answers == client.ask(text)
+        assert answers[0]["type"] == "result"
+        assert answers[0]["data"] == {"key": "k", "value": data}
+    assert rooms.services.stats.dunena["get"] == 7 + 2 * 3
+    assert rooms.services.stats.cached_gets == 0
+    assert rooms.services.get_cache.entry_ids == {}
+
+
 def test_refuse_answers_in_the_dialect_and_counts() -> None:
     rooms = Rooms()
     for dialect, answer in (

@@ -4,6 +4,7 @@ import pytest
 
 from dunena.store.entry import Entry
 from dunena.store.expiry import NEVER, Deadlines
+from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 
 def expiring(deadline: int | None, key: str = "k") -> Entry:
@@ -12,7 +13,7 @@ def expiring(deadline: int | None, key: str = "k") -> Entry:
 
 def test_empty_deadlines_have_nothing_due() -> None:
     deadlines = Deadlines()
-    assert deadlines.next == NEVER == 2**63
+    assert deadlines.next == NEVER > EXPIRES_AT_MS_MAX
     assert len(deadlines) == 0
     assert not deadlines.is_stale
     assert deadlines.pop_due(NEVER, 10) == []

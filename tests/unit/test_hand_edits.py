@@ -1,5 +1,6 @@
 """Hand edits of files become changes, whenever they are found."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -376,8 +377,11 @@ def test_an_edit_that_was_taken_over_is_no_edit_after_a_crash(kept: Kept, hands:
 def test_an_edit_that_was_read_while_the_folder_was_away_is_found_again(
     kept: Kept, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def away() -> None:
+        raise OSError(errno.ENOENT, "moved")
+
     hands.write("k.json", "1")
-    monkeypatch.setattr(kept.storage, "is_in_place", lambda: False)
+    monkeypatch.setattr(kept.storage._identity, "check", away)
     assert hands.see("k.json") == []
     monkeypatch.undo()
     assert hands.see("k.json") == [OutsideChange("", "k", b"1")]

@@ -171,7 +171,7 @@ def test_going_back_restores_counts_and_takes_changes_back_newest_first() -> Non
     hub.messages_published, hub.messages_queued = 1, 2
     hub.undos.append(lambda: None)
     mark = hub.mark()
-    assert mark == (1, 2, 1)
+    assert (mark.messages_published, mark.messages_queued, mark.undo_count) == (1, 2, 1)
     assert not follower.batches[0].is_open, "what comes now can be dropped without it"
     channel.send(b"2", 5)
     hub.messages_published, hub.messages_queued = 11, 12

@@ -8,10 +8,11 @@ from dunena.dialects.message_stats import MessageStats
 def test_everything_is_counted_from_zero() -> None:
     stats = MessageStats()
     assert stats.dunena == stats.object_store == {}
-    stats.dunena["get"] += 1
+    stats.count_dunena("get")
     assert (stats.dunena, stats.object_store) == ({"get": 1}, {})
-    stats.object_store["set"] += 1
-    assert (stats.dunena, stats.object_store) == ({"get": 1}, {"set": 1})
+    stats.count_object_store("set")
+    stats.count_object_store("set")
+    assert (stats.dunena, stats.object_store) == ({"get": 1}, {"set": 2})
     assert stats.conversations == dict.fromkeys(Dialect, 0)
     assert (stats.cached_gets, stats.over_limit, stats.forbidden) == (0, 0, 0)
 

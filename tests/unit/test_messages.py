@@ -50,6 +50,15 @@ def test_an_update_is_made_once_unless_it_is_large(size: int, is_kept: bool) -> 
     assert messages.update(entry) == first
 
 
+@pytest.mark.parametrize("size", [0, 80, 200, 70_000])
+def test_a_result_with_a_key_is_the_reply_with_that_data(size: int) -> None:
+    value = "é" * size
+    for entry in (None, Entry("", "k", orjson.dumps(value), None, 1), PLAIN):
+        data = messages.key_and('k"', b',"value":', messages.encoded_text(entry))
+        expected = {"key": 'k"', "value": text_value(entry)}
+        assert messages.result(data, NOW, None) == messages.reply("result", expected, NOW)
+
+
 def test_object_store_error_escapes_the_text() -> None:
     assert text_of(messages.object_store_error('a "b"')) == '{"error":"a \\"b\\""}'
 
@@ -60,6 +69,7 @@ def test_object_store_error_escapes_the_text() -> None:
 def test_a_reply_ends_with_the_id_of_its_request(request_id: Any, end: str) -> None:
     reply = messages.reply("result", {"a": orjson.Fragment(b"1")}, NOW, request_id)
     assert text_of(reply) == f'{{"type":"result","data":{{"a":1}},"timestamp":{NOW}{end}}}'
+    assert messages.result(b'{"a":1}', NOW, request_id) == reply
     assert text_of(messages.pong(NOW, request_id)) == f'{{"type":"pong","timestamp":{NOW}{end}}}'
     both = messages.undecided_error("one", "other", NOW, request_id)
     assert text_of(both) == (

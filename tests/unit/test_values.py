@@ -108,6 +108,9 @@ REFUSED = [
     b'{"a":[{"b":99999999999999999999999}]}',
     b"1" * 5000,
     b'{"a":1,"a":1}',
+    b'{"a":"","a":""}',
+    b'{"a":null,"a":false}',
+    b'{"a":"x","b":"yy","a":"zzz"}',
     b'{"a":1,"\\u0061":2}',
     b'[{"x":{"k":1,"b":2,"k":3}}]',
     b'"\\ud800"',
@@ -131,6 +134,25 @@ def test_a_value_that_cannot_be_kept_exactly_is_refused(text: bytes) -> None:
         decode(text)
     with pytest.raises(InvalidJsonError):
         decode_file(text)
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.booleans() | st.none()),
+    st.integers(0, 10),
+    st.booleans(),
+)
+def test_an_object_of_simple_members_is_read_in_whatever_form(
+    members: dict[str, object], twice: int, is_ascii: bool
+) -> None:
+    text = json.dumps(members, ensure_ascii=is_ascii, separators=(",", ":"))
+    for form in (text, text.replace(":", " : "), f" {text}\n"):
+        assert decode(form.encode()) == json.loads(form)
+    pairs = list(members.items())
+    if pairs:
+        pairs.append(pairs[twice % len(pairs)])
+        again = ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in pairs)
+        with pytest.raises(InvalidJsonError):
+            decode(f"{{{again}}}".encode())
 
 
 def test_the_deepest_allowed_nesting_is_kept() -> None:

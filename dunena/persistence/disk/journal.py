@@ -134,7 +134,9 @@ class Journal:
 
     def append(self, changes: Sequence[Change]) -> None:
         """Append one commit, which has at least one change."""
-        with self._lock:
+        lock = self._lock
+        lock.acquire()  # every commit does: compiled code takes `with` for a long way round
+        try:
             segment = self._ready_segment(changes[0].revision)
             step_ms, synced = self._wall_step_ms(), self._synced_revision
             line = commit_line(segment.seed, synced, changes, self._stamps, step_ms)
@@ -144,6 +146,8 @@ class Journal:
             self._segments.write(segment, line)
             self._revision_before_last = self._last_revision
             self._last_revision = segment.last_revision = changes[-1].revision
+        finally:
+            lock.release()
 
     def plan(self, steps: Iterable[FileStep]) -> None:
         """Record that files are about to be replaced or removed."""

@@ -31,7 +31,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -39,12 +39,16 @@ from dunena.persistence.disk.disk import Stamp
 from dunena.store.entry import Change, ChangeKind, EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
+# Compiled code finds a final name without a look-up, and the members of a module with two.
+_DUMPS: Final = orjson.dumps
+_CRC32: Final = zlib.crc32
+
 MAGIC = "dunena-journal"
 VERSION = 3
 READABLE_VERSIONS = frozenset({2, VERSION})
 
 _CHECKSUM_BYTES = 9  # the checksum of a line and the space after it
-_SET = ChangeKind.SET.value
+_SET: Final[str] = ChangeKind.SET.value
 
 Stamps = Mapping[EntryId, Stamp]
 """The stamp of each key's file, as last seen or written; a key without a file has none."""
@@ -161,19 +165,18 @@ def by_hand_line(seed: int, steps: Iterable[FileStep]) -> bytes:
 
 def encode_line(seed: int, members: list[Any]) -> bytes:
     """Encode a line with its checksum and line end."""
-    payload = orjson.dumps(members)
-    return b"%08x %s\n" % (zlib.crc32(payload, seed), payload)
+    payload: bytes = _DUMPS(members)
+    return b"%08x %s\n" % (_CRC32(payload, seed), payload)
 
 
 def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
     entry = change.entry
-    kind = change.kind.value
     if change.cleared is not None:
         # The values are copied at once, as the engine's thread may be changing the dict.
-        return kind, change.revision, _packed(list(stamps.values()))
+        return change.kind.value, change.revision, _packed(list(stamps.values()))
     stamp = _plain(stamps.get((change.ns, change.key)))
     if entry is None:
-        return kind, change.revision, change.ns, change.key, stamp
+        return change.kind.value, change.revision, change.ns, change.key, stamp
     value = orjson.Fragment(entry.value)
     expires_at = entry.expires_at
     if expires_at is not None:
