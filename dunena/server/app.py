@@ -51,6 +51,7 @@ from dunena.server.outside import Outside
 from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.seconds import seconds_to_next
 from dunena.server.sessions import Sessions
 from dunena.server.sharing import Sharing
 from dunena.server.shortage import Shortage
@@ -91,9 +92,6 @@ SHARED_STOP_SECONDS = (3.5, 4.2)
 """After how much of the stop of such a node its sessions wait no more, and its link is cut: what it
 waits for may be gone with the servers of the store.
 """
-
-PROBE_SECONDS = 1.0
-"""Time between two checks of storage, certificate, tokens and clock."""
 
 KEPT_PORTS = 100
 """Length of most ranges of ports that Windows reserves."""
@@ -593,6 +591,7 @@ class Server:
             return tick
         self._expiry = ExpiryTimer(loop, self.store, tick, self.telemetry)
         tick.on_commit(self._expiry.rearm)
+        tick.on_undo(self._expiry.rearm)
         return tick
 
     def _build_bulk(self, loop: asyncio.AbstractEventLoop, services: Services, tick: Tick) -> Bulk:
@@ -623,7 +622,8 @@ class Server:
             self._outside.collect()
         if self._notices is not None:
             self._notices.look(self._loop.time())
-        self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
+        loop = self._context.loop
+        self._probe_timer = loop.call_later(seconds_to_next(loop.time()), self._every_second)
 
     def _apply_tokens(self) -> None:
         """Give every connection and session the present rights of its token."""
