@@ -35,7 +35,7 @@ _SHORT_END: Final = _MASKED | _LENGTH_16
 PING = b"\x89\x00"
 """A server's ping without a payload."""
 
-PONG_HEAD = 0x8A
+PONG_HEAD: Final = 0x8A
 """First byte of every pong (FIN, opcode 10)."""
 
 
@@ -105,7 +105,7 @@ class FrameReader:
     def __init__(self, payload_bytes_max: int, *, has_extension: bool = False) -> None:
         self._data = b""
         self._at = 0  # the data before this position was taken
-        self._late: list[bytes] = []  # received after a frame that is not whole yet
+        self._late: list[bytes] | None = None  # received after a frame that is not whole yet
         self._late_bytes = 0
         self._long: LongMessage | None = None  # while its parts arrive, and until it is taken
         self._wanted = 0  # there is no whole frame before this many bytes are there
@@ -126,12 +126,15 @@ class FrameReader:
             self._add_to(self._long, data)
             return
         # The pieces of a long frame are joined once, not at every read.
-        self._late.append(data)
+        late = self._late
+        if late is None:
+            late = self._late = []
+        late.append(data)
         self._late_bytes += len(data)
         if len(self._data) - self._at + self._late_bytes >= self._wanted:
-            self._data = b"".join((self._data[self._at :], *self._late))
+            self._data = b"".join((self._data[self._at :], *late))
             self._at = self._late_bytes = self._wanted = 0
-            self._late.clear()
+            self._late = None
 
     @property
     def is_in_long_message(self) -> bool:
@@ -159,7 +162,7 @@ class FrameReader:
     def drop(self) -> None:
         """Discard all bytes that were not taken."""
         self._data = b""
-        self._late.clear()
+        self._late = None
         self._at = self._late_bytes = self._wanted = 0
         self._long = None
 

@@ -5,10 +5,10 @@ Rule (the contract, "Which dialect"): a message with ``type`` is of the dunena d
 dialect and may use both; if its first message has an ``action``, the automatic event stream ends.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from dunena.dialects import dunena, object_store, operations, watching
+from dunena.dialects.client_watches import Pacing
 from dunena.dialects.dialect import Dialect, request_id_of
 from dunena.dialects.errors import (
     ClientError,
@@ -18,10 +18,10 @@ from dunena.dialects.errors import (
     StorageFailedError,
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
+from dunena.dialects.output import Output
 from dunena.dialects.plain_set import read_plain_set
 from dunena.dialects.services import Holder, Services
-from dunena.dialects.subscriptions import PacedFactory, Subscriptions
-from dunena.hub import Batch
+from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.errors import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
 from dunena.watches.pending import PendingUpdate
@@ -37,8 +37,7 @@ _ERRORS: Final = (ClientError, PositionAheadError, InvalidJsonError, WriteRefuse
 class Conversation:
     """The state of a client.
 
-    ``reply`` queues a finished frame that answers a request, or the first update of a watch, and
-    ``push`` a batch of updates or events that the client follows. ``pace`` makes the subscriber of
+    ``output`` queues its answers, and what it is subscribed to. ``pacing`` makes the subscriber of
     a watch that wants so many ms between two updates. ``holder`` has the client's session; without
     one it can have none. ``dialect`` is AUTO until the first message
     that shows a dialect; then it decides how messages that show none are answered. A client that
@@ -46,10 +45,9 @@ class Conversation:
     """
 
     __slots__ = (
-        "_id",
         "_is_open",
         "_is_strict",
-        "_reply",
+        "_output",
         "_services",
         "dialect",
         "subscriptions",
@@ -59,11 +57,9 @@ class Conversation:
         self,
         services: Services,
         dialect: Dialect,
-        client_id: str,
         *,
-        reply: Callable[[bytes | PendingUpdate], None],
-        push: Callable[[Batch], None],
-        pace: PacedFactory,
+        output: Output,
+        pacing: Pacing,
         holder: Holder | None = None,
     ) -> None:
         self._services = services
@@ -71,19 +67,18 @@ class Conversation:
         self._is_strict = dialect is not _AUTO
         self._is_open = True
         services.stats.conversations[dialect] += 1
-        self._id = client_id
-        self._reply = reply
+        self._output = output
         self.subscriptions = Subscriptions(
-            services.hub, services.watches, services.limits, push, pace, holder
+            services.hub, services.watches, services.limits, output, pacing, holder
         )
 
-    def open(self, now: int) -> None:
+    def open(self, client_id: str, now: int) -> None:
         """Send the greeting and start the events, unless the client chose the object store.
 
-        ``now`` is in Unix ms.
+        ``client_id`` is what the greeting calls the client, ``now`` is in Unix ms.
         """
         if self.dialect is not _OBJECT_STORE:
-            self._reply(reply("connected", {"id": self._id}, now))
+            self._output.put(reply("connected", {"id": client_id}, now))
             if self._services.events is not None:
                 self.subscriptions.follow_channel(self._services.events)
 
@@ -98,14 +93,14 @@ class Conversation:
             if entry_id is None:
                 return False
             services.stats.cached_gets += 1
-            self._reply(object_store.get(services, entry_id, now))
+            self._output.put(object_store.get(services, entry_id, now))
             return True
         if dialect is _DUNENA:
             entry_id = services.get_cache.dunena_ids.get(text)
             if entry_id is None:
                 return False
             services.stats.count_dunena("get")
-            self._reply(dunena.get(services, entry_id, now, None))
+            self._output.put(dunena.get(services, entry_id, now, None))
             return True
         return False
 
@@ -132,7 +127,7 @@ class Conversation:
         except _ERRORS as error:
             answer = self._explain(error, text, message, now)
         if answer is not None:
-            self._reply(answer)
+            self._output.put(answer)
 
     def receive_decoded(self, text: bytes, message: JsonValue, now: int) -> None:
         """Answer one message that is decoded already, as `receive` does."""
@@ -143,7 +138,7 @@ class Conversation:
         except _ERRORS as error:
             answer = self._explain(error, text, message, now)
         if answer is not None:
-            self._reply(answer)
+            self._output.put(answer)
 
     def answer_to(
         self, services: Services, text: bytes, message: JsonValue, now: int
@@ -157,7 +152,7 @@ class Conversation:
     def reply(self, answer: bytes | PendingUpdate | None) -> None:
         """Send an answer, if there is one."""
         if answer is not None:
-            self._reply(answer)
+            self._output.put(answer)
 
     def carry_out(self, services: Services, message: dict[str, JsonValue], now: int) -> None:
         """Carry out a message with other services, and answer nothing.
@@ -185,7 +180,7 @@ class Conversation:
         ``message`` is what was decoded of it, None if it was not.
         """
         self._services.stats.count(error)
-        self._reply(self._error(message, error, now))
+        self._output.put(self._error(message, error, now))
 
     def use_services(self, services: Services) -> list[ForbiddenError]:
         """Replace the services when the client's rights have changed.
@@ -203,7 +198,7 @@ class Conversation:
     def tell_watches_again(self, now: int) -> None:
         """Send the whole state of all watches, after `use_services`; ``now`` is in Unix ms."""
         for answer in watching.watch_again(self._services, self.subscriptions, now):
-            self._reply(answer)
+            self._output.put(answer)
 
     def close(self) -> None:
         """End the conversation and its subscriptions when the client has disconnected."""

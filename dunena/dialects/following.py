@@ -3,10 +3,10 @@
 import re
 from typing import Any, NamedTuple
 
+from dunena.dialects.client_watches import FormFactory
 from dunena.dialects.errors import InvalidFieldError
 from dunena.dialects.http_updates import EventUpdates, JsonUpdates, ValueEvents
 from dunena.dialects.services import Services, unicode_name
-from dunena.dialects.subscriptions import FormFactory
 from dunena.dialects.watching import interval_ms_of, selector_of, since_of
 from dunena.watches.limits import WAIT_SECONDS_MAX, WAIT_SECONDS_MIN
 from dunena.watches.selector import Selector

@@ -1,92 +1,53 @@
 """The subscriptions of one client to keys and channels, and its watches."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple, Protocol
+from functools import lru_cache, partial
+from typing import Final
 
+from dunena.dialects.client_watches import (
+    BegunWatch,
+    ClientWatches,
+    FormFactory,
+    PacedSubscriber,
+    Pacing,
+)
 from dunena.dialects.errors import ForbiddenError, TooManyError
+from dunena.dialects.output import Output
 from dunena.dialects.services import Holder, Services
-from dunena.hub import Batch, Hub, Subscriber
+from dunena.hub import Batch, Hub
+from dunena.store.entry import EntryId
 from dunena.store.limits import Limits
-from dunena.watches.feed import WatchFeed
-from dunena.watches.limits import GLOBS_MAX, PATHS_MAX, PATTERNS_MAX
-from dunena.watches.parts import Parts
 from dunena.watches.selector import Selector
-from dunena.watches.updates import UpdateForm
-from dunena.watches.watch_table import FeedId, WatchTable
-
-ENDED_WATCHES_MAX = 1000
-"""Keys of ended watches that are remembered; a client that ends more may have had any."""
+from dunena.watches.watch_table import WatchTable
 
 ENDED_AT_ONCE_MAX = 1000
 """Subscriptions of a disconnected client that are ended in one turn: some 2 ms of work."""
 
-
-class PacedSubscriber(Subscriber, Protocol):
-    """A subscriber that hands on so many updates a second."""
-
-    def kill(self) -> None:
-        """Drop what is withheld: the watch has ended."""
-
-
-FormFactory = Callable[[Selector, str, Parts], UpdateForm]
-"""Makes the form of the updates for a selector and an epoch, and names it: watches with the same
-selector, rights and factory share their frames."""
-
-PacedFactory = Callable[[float], PacedSubscriber]
-"""Makes a subscriber that waits so many ms between two updates."""
-
-
-class BegunWatch(NamedTuple):
-    """The feed of a watch that has begun; ``is_again``: its selector may have been watched before.
-
-    Then older updates for that may still wait for the client, and must not come after the first of
-    this watch.
-    """
-
-    feed: WatchFeed
-    is_again: bool
-
-
-class _Watch(NamedTuple):
-    """A watch of the client: the feed that it follows, and by which subscriber.
-
-    ``interval_ms`` is the time between two updates, None for no limit.
-    """
-
-    feed_id: FeedId
-    make_form: FormFactory
-    follower: Subscriber
-    paced: PacedSubscriber | None
-    interval_ms: float | None
+_NO_CHANNELS: Final[frozenset[str]] = frozenset()
 
 
 class Subscriptions:
     """The keys, channels and watches of one client; the hub's `Subscriber` for it.
 
-    ``push`` queues a batch for the client, ``pace`` makes the subscriber of a paced watch.
-    ``holder`` has the client's session: keys and channels follow the connection, ephemeral keys the
-    session. The object removes exactly the subscriptions that it has added to the hub, so that none
-    remains of a disconnected client.
+    ``output`` queues what is published for the client, ``pacing`` makes the subscriber of a paced
+    watch. ``holder`` has the client's session: keys and channels follow the connection, ephemeral
+    keys the session. The object removes exactly the subscriptions that it has added to the hub, so
+    that none remains of a disconnected client.
+
+    Most clients follow no key, no channel but that of all events, and have no watch: what these
+    need is made when it is used.
     """
 
     __slots__ = (
-        "_awaited",
         "_channels",
         "_count_max",
-        "_ended_sizes",
-        "_ended_watches",
         "_has_ended",
         "_hub",
         "_keys",
-        "_pace",
-        "_path_count",
-        "_pattern_count",
+        "_output",
+        "_pacing",
         "_table",
-        "_watch_sizes",
         "_watches",
         "holder",
-        "push",
     )
 
     def __init__(
@@ -94,42 +55,48 @@ class Subscriptions:
         hub: Hub,
         table: WatchTable,
         limits: Limits,
-        push: Callable[[Batch], None],
-        pace: PacedFactory,
+        output: Output,
+        pacing: Pacing,
         holder: Holder | None = None,
     ) -> None:
         self._hub = hub
         self._table = table
         self._count_max = limits.subscriptions_max
-        self._pace = pace
-        self.push = push
+        self._output = output
+        self._pacing: Pacing | None = pacing
         self.holder = holder
-        self._keys: set[tuple[str, str]] = set()
-        self._channels: set[str] = set()
-        self._watches: dict[Selector, _Watch] = {}
-        self._awaited: dict[Selector, bytes] = {}
-        self._ended_watches: set[Selector] = set()
-        self._ended_sizes = 0  # of these together
-        self._watch_sizes = 0  # of all watches together
-        self._pattern_count = 0
-        self._path_count = 0
+        self._keys: set[EntryId] | None = None
+        self._channels: set[str] | frozenset[str] = _NO_CHANNELS  # of one at most, it is shared
+        self._watches: ClientWatches | None = None
         self._has_ended = False  # a request of a disconnected client may still be run again
+
+    def push(self, batch: Batch) -> None:
+        """Queue what was published, unless the client has disconnected."""
+        if not self._has_ended:
+            self._output.push(batch)
 
     def __len__(self) -> int:
         """Return the number of subscriptions to keys and channels, and of keys watched."""
-        return len(self._keys) + len(self._channels) + self._watch_sizes
+        count = len(self._channels)
+        if self._keys is not None:
+            count += len(self._keys)
+        return count if self._watches is None else count + self._watches.size
 
     def follow_key(self, ns: str, key: str) -> None:
         """Subscribe to a key's updates; raise `TooManyError` above the limit of subscriptions."""
         if self._has_ended:
             return
-        self._check_count((ns, key) not in self._keys)
-        self._keys.add((ns, key))
+        keys = self._keys
+        if keys is None:
+            keys = self._keys = set()
+        self._check_count((ns, key) not in keys)
+        keys.add((ns, key))
         self._hub.follow_key(ns, key, self)
 
     def unfollow_key(self, ns: str, key: str) -> None:
         """Unsubscribe from a key; do nothing if it is not subscribed to."""
-        self._keys.discard((ns, key))
+        if self._keys is not None:
+            self._keys.discard((ns, key))
         self._hub.unfollow_key(ns, key, self)
 
     def follow_channel(self, channel: str) -> None:
@@ -137,13 +104,27 @@ class Subscriptions:
         if self._has_ended:
             return
         self._check_count(channel not in self._channels)
-        self._channels.add(channel)
-        self._hub.follow_channel(channel, self)
+        self._add_channel(channel)
 
     def unfollow_channel(self, channel: str) -> None:
         """Unsubscribe from a channel; do nothing if it is not subscribed to."""
-        self._channels.discard(channel)
+        channels = self._channels
+        if channel in channels:
+            if isinstance(channels, frozenset):
+                self._channels = _NO_CHANNELS
+            else:
+                channels.remove(channel)
         self._hub.unfollow_channel(channel, self)
+
+    def _add_channel(self, channel: str) -> None:
+        channels = self._channels
+        if not channels:
+            self._channels = _only(channel)
+        elif isinstance(channels, frozenset):
+            self._channels = {*channels, channel}
+        else:
+            channels.add(channel)
+        self._hub.follow_channel(channel, self)
 
     def subscribe(self, channel: str) -> None:
         """Follow a channel as a client asks for: this is undone if its request runs again."""
@@ -159,8 +140,7 @@ class Subscriptions:
 
     def _follow_again(self, channel: str) -> None:
         if not self._has_ended:
-            self._channels.add(channel)
-            self._hub.follow_channel(channel, self)
+            self._add_channel(channel)
 
     def watch(
         self,
@@ -174,82 +154,57 @@ class Subscriptions:
         ``interval_ms`` is the time between two updates. Raise `TooManyError` above the limits of
         subscriptions, patterns and paths.
         """
-        if self._has_ended:
+        if self._has_ended or self._pacing is None:
             return None
-        if selector not in self._watches:
+        watches = self._watches
+        if watches is None:
+            watches = self._watches = ClientWatches(self._hub, self._table)
+        if selector not in watches:
             self._check_count(selector.size)
-            if selector.pattern is not None and self._pattern_count >= PATTERNS_MAX:
-                raise TooManyError("Patterns", PATTERNS_MAX)
-            if selector.path is not None and self._path_count >= PATHS_MAX:
-                raise TooManyError("Paths", PATHS_MAX)
-            if not self._table.has_room_for(selector):
-                raise TooManyError("Patterns of all clients", GLOBS_MAX)
-        self._end_watch_of(selector)
-        is_restricted = services.store is not services.unrestricted_store
-        feed_id = FeedId(
-            selector,
-            make_form,
-            services.store if is_restricted else None,
-            is_paced=interval_ms is not None,
-        )
-        paced = None if interval_ms is None else self._pace(interval_ms)
-        watch = _Watch(feed_id, make_form, self if paced is None else paced, paced, interval_ms)
-        self._watches[selector] = watch
-        self._watch_sizes += selector.size
-        self._pattern_count += selector.pattern is not None
-        self._path_count += selector.path is not None
-        self._hub.subscription_count += selector.size
-        feed = self._table.follow(
-            feed_id,
-            lambda: make_form(selector, services.epoch, self._table.parts),
-            services.store.may_read if is_restricted else None,
-            watch.follower,
-        )
-        is_again = self._ended_sizes >= ENDED_WATCHES_MAX or selector in self._ended_watches
-        return BegunWatch(feed, is_again)
+            watches.check_room_for(selector)
+        paced = None if interval_ms is None else self._pacing.pace(self._output, interval_ms)
+        return watches.begin(services, selector, make_form, interval_ms, self, paced)
 
     @property
     def is_watching(self) -> bool:
         """Whether there are any watches."""
-        return bool(self._watches)
+        return self._watches is not None and len(self._watches) > 0
 
     def watch_again(self, services: Services) -> list[BegunWatch]:
         """Let all watches show what new services permit; return them."""
-        begun = [
-            self.watch(services, selector, watch.make_form, watch.interval_ms)
-            for selector, watch in list(self._watches.items())
-        ]
+        if self._watches is None:
+            return []
+        begun = [self.watch(services, *terms) for terms in self._watches.terms()]
         return [watch for watch in begun if watch is not None]
 
     def unwatch(self, selector: Selector) -> None:
         """End the watch of a selector, also one that waits; do nothing if there is none."""
-        self.await_nothing(selector)
-        self._end_watch_of(selector)
+        if self._watches is not None:
+            self._watches.await_nothing(selector)
+            self._watches.end(selector)
 
     def await_position(self, selector: Selector, text: bytes) -> None:
         """Note that the newest watch of a selector waits for its position; ``text`` asked for it.
 
         It does until another message begins or ends the watch of this selector.
         """
-        self._awaited[selector] = text
+        if self._watches is None:
+            self._watches = ClientWatches(self._hub, self._table)
+        self._watches.await_position(selector, text)
 
     def await_nothing(self, selector: Selector) -> None:
         """Note that no watch of a selector waits any more."""
-        self._awaited.pop(selector, None)
+        if self._watches is not None:
+            self._watches.await_nothing(selector)
 
     def awaits(self, text: bytes) -> bool:
         """Return whether the watch that a message asked for waits for its position."""
-        return text in self._awaited.values()
-
-    def _end_watch_of(self, selector: Selector) -> None:
-        watch = self._watches.pop(selector, None)
-        if watch is not None:
-            self._end_watch(selector, watch)
+        return self._watches is not None and self._watches.awaits(text)
 
     def keep_permitted(self, old: Services, new: Services) -> list[ForbiddenError]:
         """End the subscriptions that the new services do not permit; return an error for each."""
         refused = []
-        for ns, key in sorted(self._keys):
+        for ns, key in sorted(self._keys or ()):
             try:
                 new.store.peek(ns, key, 0)
             except ForbiddenError as error:
@@ -276,12 +231,9 @@ class Subscriptions:
         Very many subscriptions are removed from the hub in later turns.
         """
         self._has_ended = True
-        self.push = _drop
-        self._pace = pace_nothing  # it leads back to the connection
-        self._awaited.clear()
-        for watch in self._watches.values():
-            if watch.paced is not None:
-                watch.paced.kill()
+        self._pacing = None  # it may lead back to the connection
+        if self._watches is not None:
+            self._watches.kill()
         if self._end_some():
             self._hub.do_later(self._end_some)
 
@@ -291,33 +243,27 @@ class Subscriptions:
             if self._keys:
                 ns, key = self._keys.pop()
                 self._hub.unfollow_key(ns, key, self)
-            elif self._watches:
-                self._end_watch(*self._watches.popitem())
-            elif self._channels:
-                self._hub.unfollow_channel(self._channels.pop(), self)
+            elif self.is_watching:
+                assert self._watches is not None
+                self._watches.end_last()
+            else:
+                self.unfollow_channel(next(iter(self._channels)))
         return len(self) > 0
-
-    def _end_watch(self, selector: Selector, watch: _Watch) -> None:
-        if self._ended_sizes < ENDED_WATCHES_MAX and selector not in self._ended_watches:
-            self._ended_watches.add(selector)
-            self._ended_sizes += selector.size
-        self._watch_sizes -= selector.size
-        self._pattern_count -= selector.pattern is not None
-        self._path_count -= selector.path is not None
-        self._hub.subscription_count -= selector.size
-        self._table.unfollow(watch.feed_id, watch.follower)
-        if watch.paced is not None:
-            watch.paced.kill()
 
     def _check_count(self, more: int) -> None:
         if more and len(self) + more > self._count_max:
             raise TooManyError("Subscriptions", self._count_max)
 
 
-def _drop(_batch: Batch) -> None:
-    """Drop a batch that was published to a disconnected client."""
+class NoPacing:
+    """Stands in for what makes paced subscribers where there can be no paced watch."""
+
+    def pace(self, output: Output, interval_ms: float) -> PacedSubscriber:
+        """Never called."""
+        raise AssertionError("there is no paced watch here")
 
 
-def pace_nothing(_interval_ms: float) -> PacedSubscriber:
-    """Stand in for what makes paced subscribers where there can be no paced watch."""
-    raise AssertionError("there is no paced watch here")
+@lru_cache(maxsize=64)
+def _only(channel: str) -> frozenset[str]:
+    """Return the channels of a client that follows one, the same object for many clients."""
+    return frozenset((channel,))

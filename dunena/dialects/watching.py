@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dunena.dialects.client_watches import BegunWatch, FormFactory
 from dunena.dialects.dialect import Message, RequestId, request_id_of
 from dunena.dialects.errors import (
     InvalidFieldError,
@@ -13,7 +14,7 @@ from dunena.dialects.errors import (
 from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.ops.pointer import parse_pointer
 from dunena.dialects.services import NameRule, Services, namespace_of
-from dunena.dialects.subscriptions import BegunWatch, FormFactory, Subscriptions
+from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.globs import has_mark_between_stars, star_count
 from dunena.watches.limits import (
     RATE_MAX,

@@ -52,6 +52,7 @@ from dunena.server.outside import Outside
 from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.seconds import seconds_to_next
 from dunena.server.sessions import Sessions
 from dunena.server.sharing import Sharing
 from dunena.server.shortage import Shortage
@@ -92,9 +93,6 @@ SHARED_STOP_SECONDS = (3.5, 4.2)
 """After how much of the stop of such a node its sessions wait no more, and its link is cut: what it
 waits for may be gone with the servers of the store.
 """
-
-PROBE_SECONDS = 1.0
-"""Time between two checks of storage, certificate, tokens and clock."""
 
 KEPT_PORTS = 100
 """Length of most ranges of ports that Windows reserves."""
@@ -604,6 +602,7 @@ class Server:
             return tick
         self._expiry = ExpiryTimer(loop, self.store, tick, self.telemetry)
         tick.on_commit(self._expiry.rearm)
+        tick.on_undo(self._expiry.rearm)
         return tick
 
     def _build_bulk(self, loop: asyncio.AbstractEventLoop, services: Services, tick: Tick) -> Bulk:
@@ -636,7 +635,8 @@ class Server:
             self._notices.look(self._loop.time())
         if self._garbage is not None:
             self._garbage.collect_if_due()
-        self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
+        loop = self._context.loop
+        self._probe_timer = loop.call_later(seconds_to_next(loop.time()), self._every_second)
 
     def _apply_tokens(self) -> None:
         """Give every connection and session the present rights of its token."""

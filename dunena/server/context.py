@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dunena.dialects.conversation import Conversation
+from dunena.dialects.output import Output
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
 from dunena.server.access.peers import Proxies
@@ -50,8 +51,9 @@ class Context:
     new_conversation: Callable[..., Conversation] = Conversation
     new_receiver: Callable[..., Any] | None = None
 
-    def pace(self, connection: Outbox, interval_ms: float) -> PacedOutbox:
+    def pace(self, output: Output, interval_ms: float) -> PacedOutbox:
         """Make the subscriber of a connection's watch that wants so many ms between updates."""
+        assert isinstance(output, Outbox), "what connections give to their subscriptions"
         return PacedOutbox(
-            connection, self.tick.schedule_flush, self.telemetry, self.pacer, interval_ms
+            output, self.tick.schedule_flush, self.telemetry, self.pacer, interval_ms
         )

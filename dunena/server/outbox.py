@@ -3,8 +3,9 @@ the reader is too slow."""
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
+from dunena.dialects.output import Output
 from dunena.hub import Batch, FrameEncoder
 from dunena.server.backlog import Backlog
 from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
@@ -14,6 +15,8 @@ from dunena.watches.pending import PendingUpdate
 
 Piece = bytes | Batch | PendingUpdate
 Action = Callable[[], None]
+
+_NO_REST: Final = memoryview(b"")  # one for all outboxes: each would take 300 bytes
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ class Transport(Protocol):
     def get_extra_info(self, name: str, /) -> object: ...
 
 
-class Outbox:
+class Outbox(Output):
     """The queue of finished bytes of one connection: `put` adds replies, `push` updates and events.
 
     A large first update of a watch is put as a `PendingUpdate`, whose frames are made as the
@@ -86,12 +89,12 @@ class Outbox:
         self._transport = transport
         self._message_budget = message_budget  # an own one is made when it is needed
         self._is_encrypted = is_encrypted
-        self._rest = memoryview(b"")  # the unwritten rest of a message
+        self._rest = _NO_REST  # the unwritten rest of a message
         self.is_inside_message = False  # there is such a rest, after which everything has to wait
         self._schedule_flush = schedule_flush
         self._overflowed = overflowed
         self._telemetry = telemetry
-        self._pieces: list[Piece] = []
+        self._pieces: list[Piece] | None = None  # made for the first one of a tick
         self._batch: Batch | None = None  # the last piece, if it is a batch that may still grow
         self._after_flush: Action | None = None
         self._backlog: Backlog | None = None
@@ -118,12 +121,14 @@ class Outbox:
         if self.is_dead:
             return
         pieces = self._pieces
-        if not pieces:
+        if pieces is None:
+            self._pieces = [piece]
             self._schedule_flush(self)
-        elif self._batch is not None:
-            self._batch.close()
-            self._batch = None
-        pieces.append(piece)
+        else:
+            if self._batch is not None:
+                self._batch.close()
+                self._batch = None
+            pieces.append(piece)
         self.size += len(piece)
         if self.size >= BATCH_BYTES_MAX:
             self.is_full = True
@@ -131,16 +136,18 @@ class Outbox:
     def push(self, batch: Batch) -> None:
         """Queue a batch of updates or events, to which frames may be added until the tick ends."""
         pieces = self._pieces
-        if not pieces:
+        if pieces is None:
+            self._pieces = [batch]
             self._schedule_flush(self)
-        elif self._batch is not None:
-            self._batch.close()
-        pieces.append(batch)
+        else:
+            if self._batch is not None:
+                self._batch.close()
+            pieces.append(batch)
         self._batch = batch
 
     def __len__(self) -> int:
         """Return the number of pieces queued in this tick."""
-        return len(self._pieces)
+        return 0 if self._pieces is None else len(self._pieces)
 
     def __bool__(self) -> bool:
         """Return True, also for an empty outbox, which has length 0."""
@@ -148,9 +155,10 @@ class Outbox:
 
     def truncate(self, count: int) -> None:
         """Remove all but the first ``count`` pieces: replies and messages, but no updates."""
-        del self._pieces[count:]
+        left = [] if self._pieces is None else self._pieces[:count]
+        self._pieces = left or None
         self._batch = None
-        self.size = sum([len(piece) for piece in self._pieces if not isinstance(piece, Batch)])
+        self.size = sum([len(piece) for piece in left if not isinstance(piece, Batch)])
         self._find_full()
 
     @property
@@ -188,15 +196,15 @@ class Outbox:
         the action starts then belongs to the next tick, with the updates that it causes.
         """
         pieces, action = self._pieces, self._after_flush
-        self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
+        self._pieces, self._batch, self._after_flush, self.size = None, None, None, 0
         if self.is_full:
             self._find_full()
-        return self.send(pieces, action)
+        return self.send([] if pieces is None else pieces, action)
 
     def detach(self) -> "HeldOutput":
         """Remove and return everything queued, to be sent later, before what is queued next."""
-        held_output = HeldOutput(self, self._pieces, self._after_flush)
-        self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
+        held_output = HeldOutput(self, self._pieces or [], self._after_flush)
+        self._pieces, self._batch, self._after_flush, self.size = None, None, None, 0
         self._find_full()
         return held_output
 
@@ -258,11 +266,11 @@ class Outbox:
     def kill(self) -> None:
         """Drop everything, now and later: the connection is lost or ends without a close frame."""
         self.is_dead = True
-        self._pieces.clear()
+        self._pieces = None
         if self._backlog is not None:
             self._backlog.discard()
         self._batch = self._backlog = None
-        self._rest, self.is_inside_message = memoryview(b""), False
+        self._rest, self.is_inside_message = _NO_REST, False
         self.size = 0
         self._find_full()
 
@@ -284,6 +292,8 @@ class Outbox:
             self._rest = self._rest[PORTION_BYTES:]
             self._transport.write(portion)
         self.is_inside_message = len(self._rest) > 0
+        if not self.is_inside_message:
+            self._rest = _NO_REST  # an empty view would keep the whole message
 
     def _bytes_of(self, piece: Piece) -> bytes:
         encoder = self._encoder

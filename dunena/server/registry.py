@@ -16,11 +16,12 @@ from dunena.server.limits import (
     UNREAD_BYTES_MAX,
 )
 from dunena.server.message_budget import MessageBudget
+from dunena.server.seconds import seconds_to_next
 
 SWEEP_SECONDS = 1.0
-"""Time between two sweeps of all connections: well below every time-out."""
+"""Time between two sweeps of all connections, on the average: well below every time-out."""
 
-SWEEP_PART = 500
+SWEEP_PART = 1000
 """Connections that are swept in one turn: a fraction of a millisecond of work."""
 
 SWEEP_PAUSE_SECONDS = 0.01
@@ -107,7 +108,9 @@ class Registry:
         self._unswept: list[Connection] = []
         self._emptied = asyncio.Event()
         self._emptied.set()
-        self._timer: asyncio.TimerHandle | None = loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._timer: asyncio.TimerHandle | None = loop.call_later(
+            seconds_to_next(loop.time()), self._sweep
+        )
 
     @property
     def is_full(self) -> bool:
@@ -186,7 +189,7 @@ class Registry:
         for connection in part:
             if connection in self._connections:  # it may have ended since the sweep began
                 connection.sweep(now)
-        pause = SWEEP_PAUSE_SECONDS if self._unswept else SWEEP_SECONDS
+        pause = SWEEP_PAUSE_SECONDS if self._unswept else seconds_to_next(now)
         self._timer = self._loop.call_later(pause, self._sweep)
 
 

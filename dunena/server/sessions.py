@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
 
 from dunena.dialects.grants import Grant
 from dunena.dialects.services import Services
@@ -11,7 +10,7 @@ from dunena.dialects.sessions import end_session
 from dunena.dialects.views import Views
 from dunena.server.tick import Tick
 from dunena.sessions.limits import ENDED_AT_ONCE_MAX
-from dunena.sessions.session import Session, SessionHolder, SessionState
+from dunena.sessions.session import Session, SessionHolder, SessionListener, SessionState
 from dunena.sessions.session_table import NEVER, SessionTable
 from dunena.store.entry import BY_REVISION, EntryId
 from dunena.store.errors import WriteRefusedError
@@ -49,15 +48,9 @@ class Sessions:
         self._telemetry = telemetry
         self._timer: asyncio.TimerHandle | None = None
 
-    def holder(
-        self,
-        grant: Grant,
-        timeout_changed: Callable[[int], None],
-        displaced: Callable[[], None],
-        expelled: Callable[[], None],
-    ) -> SessionHolder[Grant]:
+    def holder(self, grant: Grant, listener: SessionListener) -> SessionHolder[Grant]:
         """Make what a connection has of its session; the arguments are those of the class."""
-        return SessionHolder(self.table, grant, timeout_changed, displaced, expelled)
+        return SessionHolder(self.table, grant, listener)
 
     def stop(self) -> None:
         """End no session any more: the server stops, and ephemeral keys end with it."""

@@ -103,6 +103,8 @@ class Tick:
     False where it cannot; None if there is none. ``clock_ms`` is Unix time, ``timer_ms`` any
     monotonic clock. Connections with more requests than fit a tick wait in ``turns``. ``is_spent``:
     a connection had a whole turn in this tick, so other heavy connections should wait there too.
+    ``schedule_flush`` flushes an outbox at the end of the tick; it is an attribute, so that all
+    outboxes keep the same object and not a bound method each.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Tick:
         self._clock_ms = clock_ms
         self._timer_ms = timer_ms
         self._committed: Callable[[], None] = lambda: None
+        self._undone: Callable[[], None] = lambda: None
         self._cleared: Callable[[Namespaces], None] = _forget
         self._clears = self._store.clears  # number of clears that were handled
         self._round: _Round | None = None  # the tick that gathers requests
@@ -139,6 +142,7 @@ class Tick:
         self.turns = Turns(call_soon, timer_ms, self.end, self._takes_no_more)
         self._are_turns_stalled = False
         self.is_spent = False
+        self.schedule_flush: Callable[[Outbox], None] = self._flush_later
         self._store.observe(self._changed)
         self._store.on_undo(services.answers.undo)
 
@@ -150,6 +154,10 @@ class Tick:
     def on_commit(self, committed: Callable[[], None]) -> None:
         """Call ``committed`` after every commit from now on."""
         self._committed = committed
+
+    def on_undo(self, undone: Callable[[], None]) -> None:
+        """Call ``undone`` from now on after the changes of a commit that failed were undone."""
+        self._undone = undone
 
     def on_clear(self, cleared: Callable[[Namespaces], None]) -> None:
         """Call ``cleared`` with the removed entries after every clear that was stored."""
@@ -193,8 +201,7 @@ class Tick:
             self._round.expired_count = 0  # this call may expire a whole portion
         self.run(_nothing, None)
 
-    def schedule_flush(self, outbox: Outbox) -> None:
-        """Flush an outbox at the end of the tick."""
+    def _flush_later(self, outbox: Outbox) -> None:
         current = self._round or self._gathering()
         current.dirty_outboxes.append(outbox)
 
@@ -359,6 +366,7 @@ class Tick:
         current.changes.clear()
         for outbox in current.dirty_outboxes:
             outbox.truncate(current.queued_before.get(outbox, 0))
+        self._undone()
         self._run_again(reason, current.requests[current.first_changer :])
 
     def _refuse_held(self, reason: str, held: _Round) -> None:
@@ -374,6 +382,7 @@ class Tick:
             outbox.truncate(0)
         for held_output in held.held_outputs:
             held_output.put_back(held.queued_before.get(held_output.outbox, 0))
+        self._undone()
         again = held.requests[held.first_changer :] + gathered.requests
         self._run_again(reason, again)
 

@@ -20,6 +20,9 @@ class Turns:
     ``call_soon`` runs a function in the next iteration of the loop, ``timer_ms`` is any monotonic
     clock, and ``end_tick`` ends the tick. While ``is_laden`` returns True, the tick takes no more
     requests, and no connection continues until `go_on`.
+
+    ``wait`` calls an action once in its turn; the caller must not queue it twice. It is an
+    attribute, so that all connections keep the same object and not a bound method each.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Turns:
         self._timer_ms = timer_ms
         self._end_tick = end_tick
         self._is_laden = is_laden
+        self.wait: Callable[[Action], None] = self._wait
         self._waiting: deque[Action] = deque()
         self._is_coming = False  # the next round is scheduled
 
@@ -40,8 +44,7 @@ class Turns:
         """Return the number of actions that wait for a turn."""
         return len(self._waiting)
 
-    def wait(self, action: Action) -> None:
-        """Call ``action`` once in its turn; the caller must not queue it twice."""
+    def _wait(self, action: Action) -> None:
         self._waiting.append(action)
         self.go_on()
 

@@ -1,10 +1,9 @@
 """One session and its connection: its terms, its secret and its state; no I/O."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from hmac import compare_digest
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from dunena.sessions.limits import TIMEOUT_MS_DEFAULT
 
@@ -116,38 +115,38 @@ class Table(Protocol[RightsT]):
         """Take the session from the connection."""
 
 
+class SessionListener(Protocol):
+    """The connection of a session, as the session needs it."""
+
+    def change_timeout(self, timeout_ms: int, /) -> None:
+        """Learn after how many ms of silence the connection is to end."""
+
+    def displace(self) -> None:
+        """Learn that another connection resumed the session."""
+
+    def expel(self) -> None:
+        """Learn that another server has ended the session."""
+
+
 class SessionHolder(Generic[RightsT]):
     """What a connection has of its session: ``session`` is None until it needs one.
 
-    ``rights`` are those of the connection. ``timeout_changed`` is called with the ms of silence
-    that end the connection, ``displaced`` when another connection resumed the session, ``expelled``
-    when another server has ended it. ``is_gone``: the connection has ended; a request of it may
-    still be run again.
+    ``rights`` are those of the connection. ``listener`` learns what it has to do, until it has
+    ended: then ``is_gone`` is set; a request of it may still be run again. Without one nobody is to
+    be told.
     """
 
-    __slots__ = (
-        "displaced",
-        "expelled",
-        "is_gone",
-        "rights",
-        "session",
-        "table",
-        "timeout_changed",
-    )
+    __slots__ = ("is_gone", "listener", "rights", "session", "table")
 
     def __init__(
         self,
         table: "Table[RightsT]",
         rights: RightsT,
-        timeout_changed: Callable[[int], None] | None = None,
-        displaced: Callable[[], None] | None = None,
-        expelled: Callable[[], None] | None = None,
+        listener: SessionListener | None = None,
     ) -> None:
         self.table = table
         self.rights = rights
-        self.timeout_changed = timeout_changed or _ignore_timeout
-        self.displaced = displaced or _ignore
-        self.expelled = expelled or _ignore
+        self.listener = _NOBODY if listener is None else listener
         self.session: Session[RightsT] | None = None
         self.is_gone = False
 
@@ -176,14 +175,18 @@ class SessionHolder(Generic[RightsT]):
     def close(self, now: int, *, is_at_once: bool) -> None:
         """Report that the connection has ended; ``is_at_once``: the session gets no grace."""
         self.is_gone = True
-        self.timeout_changed = _ignore_timeout
-        self.displaced = self.expelled = _ignore
+        self.listener = _NOBODY
         self.table.leave(self, now, is_at_once=is_at_once)
 
 
-def _ignore() -> None:
-    """Do nothing: nobody is to be told."""
+class _Nobody:
+    """Does nothing: there is no connection to end."""
+
+    def change_timeout(self, timeout_ms: int, /) -> None: ...
+
+    def displace(self) -> None: ...
+
+    def expel(self) -> None: ...
 
 
-def _ignore_timeout(_timeout_ms: int) -> None:
-    """Do nothing: there is no connection to end."""
+_NOBODY: Final[SessionListener] = _Nobody()

@@ -126,7 +126,7 @@ class SessionTable(Generic[RightsT]):
         if request.will is not None and not holder.is_gone:
             self._will_bytes += will_size(request.will) - will_size(changed.will)
             changed.will = request.will
-        holder.timeout_changed(changed.timeout_ms)
+        holder.listener.change_timeout(changed.timeout_ms)
         return changed, resumed is not None
 
     def leave(self, holder: SessionHolder[RightsT], now: int, *, is_at_once: bool) -> None:
@@ -208,7 +208,7 @@ class SessionTable(Generic[RightsT]):
             return
         if other is not None:
             other.session = None
-            other.displaced()
+            other.listener.displace()
         self.leave(holder, now, is_at_once=True)
         self._lost.pop(session, None)
         session.state = SessionState.CONNECTED

@@ -5,22 +5,21 @@ tick are the server's own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from unittest.mock import patch
 
+from dunena.dialects.client_watches import Pacing
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.output import Output
 from dunena.dialects.services import Holder, Services
-from dunena.dialects.subscriptions import PacedFactory
 from dunena.frames import text_frame
-from dunena.hub import Batch
 from dunena.server.app import Server
 from dunena.server.websocket import connection
 from dunena.server.websocket.message_receiver import MessageReceiver
 from dunena.settings import Settings
 from dunena.store.limits import Limits
-from dunena.watches.pending import PendingUpdate
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 """The longest message the suites send."""
@@ -37,19 +36,15 @@ class EchoConversation(Conversation):
         self,
         services: Services,
         dialect: Dialect,
-        client_id: str,
         *,
-        reply: Callable[[bytes | PendingUpdate], None],
-        push: Callable[[Batch], None],
-        pace: PacedFactory,
+        output: Output,
+        pacing: Pacing,
         holder: Holder | None = None,
     ) -> None:
-        super().__init__(
-            services, dialect, client_id, reply=reply, push=push, pace=pace, holder=holder
-        )
-        self._say = reply
+        super().__init__(services, dialect, output=output, pacing=pacing, holder=holder)
+        self._say = output.put
 
-    def open(self, now: int) -> None:
+    def open(self, client_id: str, now: int) -> None:
         """Greet nobody."""
 
     def receive(self, text: bytes, now: int) -> None:

@@ -223,9 +223,9 @@ class WatchedConversation(Conversation):
         self._followed = followed
         self._store = store
 
-    def open(self, now: int) -> None:
+    def open(self, client_id: str, now: int) -> None:
         self._model.open(self._followed, now)
-        super().open(now)
+        super().open(client_id, now)
 
     def answer_cached_get(self, text: bytes, now: int) -> bool:
         is_known = super().answer_cached_get(text, now)
@@ -488,6 +488,7 @@ class World:
         nobody: Any = None
         expiry = ExpiryTimer(loop, store, self.tick, self.telemetry)
         self.tick.on_commit(expiry.rearm)
+        self.tick.on_undo(expiry.rearm)
         self.views = Views(services)
         self.sessions = WatchedSessions(loop, services, self.views, self.tick, self.telemetry)
         self.sessions.watch(self.model, store, self.session_ids)

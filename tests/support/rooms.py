@@ -9,6 +9,7 @@ import orjson
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import EVERYTHING, Grant
+from dunena.dialects.output import Output
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.hub import Hub
@@ -124,28 +125,28 @@ class Client:
         self.wire.outbox = self.outbox
         self.timeout_ms: int | None = None
         self.is_displaced = self.is_expelled = False
-        self.holder = rooms.sessions.holder(
-            grant, self._take_timeout, self._take_displacement, self._take_expulsion
-        )
+        self.holder = rooms.sessions.holder(grant, self)
         self.conversation = Conversation(
             services or rooms.services,
             dialect,
-            "test-id",
-            reply=self.outbox.put,
-            push=self.outbox.push,
-            pace=lambda interval_ms: PacedOutbox(
-                self.outbox, rooms.tick.schedule_flush, rooms.telemetry, rooms.pacer, interval_ms
-            ),
+            output=self.outbox,
+            pacing=self,
             holder=self.holder,
         )
 
-    def _take_timeout(self, timeout_ms: int) -> None:
+    def pace(self, _output: Output, interval_ms: float) -> PacedOutbox:
+        rooms = self.rooms
+        return PacedOutbox(
+            self.outbox, rooms.tick.schedule_flush, rooms.telemetry, rooms.pacer, interval_ms
+        )
+
+    def change_timeout(self, timeout_ms: int) -> None:
         self.timeout_ms = timeout_ms
 
-    def _take_displacement(self) -> None:
+    def displace(self) -> None:
         self.is_displaced = True
 
-    def _take_expulsion(self) -> None:
+    def expel(self) -> None:
         self.is_expelled = True
 
     def leave(self, *, on_purpose: bool = False) -> None:
@@ -258,6 +259,6 @@ class Rooms:
     ) -> Client:
         """A client that was greeted already, with all rights unless it is given a core."""
         client = Client(self, dialect, services, is_encrypted=is_encrypted, grant=grant)
-        self.tick.run(lambda _, now: client.conversation.open(now), None)
+        self.tick.run(lambda _, now: client.conversation.open("test-id", now), None)
         client.heard()
         return client

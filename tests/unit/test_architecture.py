@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from functools import cache
 from graphlib import TopologicalSorter
@@ -252,6 +253,30 @@ def test_packages_below_the_server_import_no_network_module(room: str) -> None:
         if path.relative_to(PACKAGE).as_posix() not in NETWORK_BELOW_THE_SERVER:
             found = {name.split(".")[0] for name in imports_of(path)} & NETWORK_MODULES
             assert not found, f"{path} imports {found}"
+
+
+def test_no_class_has_a_compiled_base_unless_it_is_compiled_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
+    compiled = {name.removesuffix(".py").replace("/", ".") for name in hook["modules"]}
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(ROOT).as_posix() in hook["modules"]:
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        native = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module in compiled
+            for alias in node.names
+        }
+        bases = {
+            base.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+            for base in node.bases
+            if isinstance(base, ast.Name)
+        }
+        assert not native & bases, path
 
 
 def test_only_one_module_imports_the_library_for_nats() -> None:

@@ -241,7 +241,7 @@ def unopened(rooms: Rooms, dialect: Dialect, services: Services | None = None) -
 
 
 def open_session(client: Client) -> list[dict]:
-    client.rooms.tick.run(lambda _, now: client.conversation.open(now), None)
+    client.rooms.tick.run(lambda _, now: client.conversation.open("test-id", now), None)
     return client.heard()
 
 

@@ -9,8 +9,11 @@ import pytest
 
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
+from dunena.server.committed import CommittedOutbox
 from dunena.server.limits import AHEAD_MESSAGES_MAX
+from dunena.server.outbox import Outbox
 from dunena.server.websocket.message_receiver import MessageReceiver
+from dunena.telemetry import Telemetry
 from tests.support.rooms import Rooms
 
 GET = b'{"action":"get","key":"%b"}'
@@ -25,16 +28,14 @@ class Desk:
         self.is_broken = False
         self.told: list[tuple[str, int]] = []
         self.failures: list[int] = []
-        self.replies: list[bytes] = []
+        self.outbox = CommittedOutbox(self.schedule_flush, Telemetry(), lambda _: None)
         self.later: list[Callable[[], None]] = []
         nobody: Any = None
         conversation = Conversation(
             self.rooms.services,
             Dialect.OBJECT_STORE,
-            "id",
-            reply=self.reply,
-            push=lambda _: None,
-            pace=nobody,
+            output=self.outbox,
+            pacing=nobody,
         )
         context: Any = SimpleNamespace(
             tick=self.rooms.tick,
@@ -43,17 +44,28 @@ class Desk:
             loop=SimpleNamespace(time=lambda: self.now_seconds, call_later=self.call_later),
             refusals=SimpleNamespace(tell_rate=lambda *told: self.told.append(told)),
         )
-        self.receiver = MessageReceiver(
-            context, conversation, "10.0.0.1", lambda code, _reason: self.failures.append(code)
-        )
+        self.receiver = MessageReceiver(context, conversation, self)
+
+    address = "10.0.0.1"
+
+    def fail(self, code: int, _reason: str) -> None:
+        self.failures.append(code)
+
+    def hold_input(self) -> None:
+        raise AssertionError("nothing waits for a log")
+
+    release_input = hold_input
 
     def call_later(self, _seconds: float, action: Callable[..., None], *arguments: object) -> None:
         self.later.append(lambda: action(*arguments))
 
-    def reply(self, frame: bytes) -> None:
+    def schedule_flush(self, _outbox: Outbox) -> None:
         if self.is_broken:
             raise RuntimeError("on purpose")
-        self.replies.append(frame)
+
+    @property
+    def replies(self) -> list[Any]:
+        return list(self.outbox._pieces or ())
 
 
 @pytest.mark.parametrize("key", [b"k", "ünïcödé".encode()])

@@ -31,6 +31,22 @@ def made() -> SessionTable[Rights]:
     return SessionTable(lambda: f"s{next(ids)}", lambda: f"secret{next(secrets)}")
 
 
+class Listener:
+    """A connection that writes down what it learns."""
+
+    def __init__(self) -> None:
+        self.heard: list[int | str] = []
+
+    def change_timeout(self, timeout_ms: int, /) -> None:
+        self.heard.append(timeout_ms)
+
+    def displace(self) -> None:
+        self.heard.append("displaced")
+
+    def expel(self) -> None:
+        self.heard.append("expelled")
+
+
 def connect(table: SessionTable[Rights], rights: Rights = ALL) -> SessionHolder[Rights]:
     return SessionHolder(table, rights)
 
@@ -64,9 +80,9 @@ def test_a_connection_that_writes_an_ephemeral_key_has_a_session_without_grace()
 
 
 def test_a_session_has_the_default_timeout_and_no_grace_until_it_asks_for_others() -> None:
-    heard: list[int] = []
     table = made()
-    holder = SessionHolder(table, ALL, heard.append)
+    listener = Listener()
+    holder = SessionHolder(table, ALL, listener)
     session, resumed = ask(holder)
     assert not resumed
     assert (session.timeout_ms, session.grace_ms, session.name) == (TIMEOUT_MS_DEFAULT, 0, "")
@@ -76,7 +92,7 @@ def test_a_session_has_the_default_timeout_and_no_grace_until_it_asks_for_others
     third, _ = ask(holder, grace_ms=4000)
     assert (third.timeout_ms, third.grace_ms, third.name) == (5000, 4000, "Ada")
     assert third.will == b"[1]"
-    assert heard == [TIMEOUT_MS_DEFAULT, 5000, 5000]
+    assert listener.heard == [TIMEOUT_MS_DEFAULT, 5000, 5000]
 
 
 def test_a_lost_session_ends_after_its_grace_and_not_before() -> None:
@@ -120,18 +136,18 @@ def test_a_session_resumed_within_its_grace_does_not_end() -> None:
 
 
 def test_resuming_takes_a_session_from_a_connection_that_is_still_open() -> None:
-    displaced: list[str] = []
     table = made()
-    first = SessionHolder(table, ALL, None, lambda: displaced.append("first"))
+    listener = Listener()
+    first = SessionHolder(table, ALL, listener)
     session, _ = ask(first, grace_ms=5000)
     second = connect(table)
     assert ask(second, resume=session.secret) == (session, True)
-    assert displaced == ["first"]
+    assert listener.heard == [TIMEOUT_MS_DEFAULT, "displaced"]
     assert first.session is None
     first.close(10, is_at_once=True)
     assert all_due(table, 100_000) == [], "the connection that lost it does not end it"
     assert ask(second, resume=session.secret) == (session, True)
-    assert displaced == ["first"], "it has it already"
+    assert listener.heard == [TIMEOUT_MS_DEFAULT, "displaced"], "it has it already"
     assert table.resumed_count == 1
 
 

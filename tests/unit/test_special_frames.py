@@ -124,11 +124,3 @@ def test_fail_sends_the_close_code_and_ends_the_connection() -> None:
     assert end == b""
     assert frames.unfinished_bytes == 0
     assert frames.has_ended
-
-
-def test_drop_discards_unfinished_messages_and_output() -> None:
-    frames, _ = new_frames()
-    frames.receive(sent(Opcode.TEXT, b"a", fin=False), takes_messages=True)
-    frames.drop()
-    assert frames.unfinished_bytes == 0
-    assert frames.take_output() == []

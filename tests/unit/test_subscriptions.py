@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 
 from dunena.dialects import subscriptions as subscriptions_module
+from dunena.dialects.client_watches import ENDED_WATCHES_MAX
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import TooManyError
 from dunena.dialects.grants import Grant, Right
 from dunena.dialects.services import Services
-from dunena.dialects.subscriptions import ENDED_WATCHES_MAX, Subscriptions, pace_nothing
+from dunena.dialects.subscriptions import NoPacing, Subscriptions
 from dunena.dialects.views import Views
 from dunena.hub import CACHE_EVENTS, Batch, Hub
+from dunena.server.committed import CommittedOutbox
+from dunena.store.entry import EntryId
 from dunena.store.limits import Limits
+from dunena.telemetry import Telemetry
 from dunena.watches.limits import REQUEST_ID_CHARS_MAX
 from dunena.watches.watch_table import WatchTable
 from tests.support.rooms import Rooms
@@ -24,10 +28,22 @@ def hub() -> Hub:
     return Hub()
 
 
-def client_of(hub: Hub, count_max: int = 100) -> tuple[Subscriptions, list[Batch]]:
-    heard: list[Batch] = []
+class Heard:
+    """What a client is pushed."""
+
+    def __init__(self) -> None:
+        self.batches: list[Any] = []
+        self.outbox = CommittedOutbox(lambda _: None, Telemetry(), self.batches.extend)
+
+    def entry_ids(self) -> list[EntryId | None]:
+        self.outbox.flush()
+        return [batch.entry_id for batch in self.batches]
+
+
+def client_of(hub: Hub, count_max: int = 100) -> tuple[Subscriptions, Heard]:
+    heard = Heard()
     limits = Limits(subscriptions_max=count_max)
-    return Subscriptions(hub, WatchTable(), limits, heard.append, pace_nothing), heard
+    return Subscriptions(hub, WatchTable(), limits, heard.outbox, NoPacing()), heard
 
 
 def services_with(hub: Hub) -> Services:
@@ -44,7 +60,7 @@ def test_a_key_is_followed_in_its_namespace_until_unsubscribed(hub: Hub) -> None
     client, heard = client_of(hub)
     client.follow_key("n", "k")
     publish(hub, hub.key_topic("n", "k"))
-    assert [batch.entry_id for batch in heard] == [("n", "k")]
+    assert heard.entry_ids() == [("n", "k")]
     assert hub.followed_keys() == [("n", "k")]
     client.unfollow_key("n", "k")
     assert (len(client), hub.subscription_count, hub.followed_keys()) == (0, 0, [])
@@ -54,7 +70,7 @@ def test_a_channel_is_followed_until_unsubscribed(hub: Hub) -> None:
     client, heard = client_of(hub)
     client.follow_channel("c")
     publish(hub, hub.channel_topic("c"))
-    assert [batch.entry_id for batch in heard] == [None]
+    assert heard.entry_ids() == [None]
     client.unfollow_channel("c")
     assert (len(client), hub.subscription_count) == (0, 0)
     assert hub.channel_topic("c") is None
@@ -96,7 +112,7 @@ def test_a_closed_session_has_no_subscriptions_and_gets_no_updates(hub: Hub) -> 
     client.follow_channel("c")
     assert (len(client), hub.subscription_count) == (0, 0)
     client.push(Batch(None, b"x"))
-    assert heard == []
+    assert heard.entry_ids() == []
 
 
 @pytest.mark.parametrize(("count", "portions"), [(1, 0), (3, 0), (4, 1), (6, 1), (7, 2)])
@@ -177,7 +193,8 @@ def test_ended_watches_are_remembered_up_to_a_number_of_keys() -> None:
         keys = [f"{number}-{index}" for index in range(ENDED_WATCHES_MAX // 4)]
         for name in ("watch", "unwatch", "watch", "unwatch"):
             client.ask({"action": name, "keys": keys})
-    assert len(followed._ended_watches) == 4
+    assert followed._watches is not None
+    assert len(followed._watches._ended) == 4
     assert len(followed) == 0
 
 

@@ -723,6 +723,20 @@ def test_a_stored_commit_is_counted_and_reported() -> None:
     assert (told, rooms.telemetry.changes) == ([2, 3], 3)
 
 
+@pytest.mark.parametrize("always", [False, True])
+def test_undone_changes_are_reported(*, always: bool) -> None:
+    engine = HoldingEngine(always=always)
+    rooms = Rooms(engine=engine)
+    told: list[int | None] = []
+    rooms.tick.on_undo(lambda: told.append(rooms.services.unrestricted_store.revision))
+    write(rooms, "a")
+    engine.reason = None if always else "disk full"
+    rooms.tick.end()
+    if always:
+        engine.release("disk full")
+    assert told == [0]
+
+
 def test_the_duration_of_a_tick_begins_with_its_first_request() -> None:
     engine = HoldingEngine(always=False)
     rooms = Rooms(engine=engine)

@@ -105,7 +105,7 @@ class Peer:
         self.loop = StillLoop()
         loop: Any = self.loop
         nobody: Any = None
-        context = Context(
+        self.context = Context(
             loop=loop,
             settings=Settings(),
             views=Views(self.rooms.services),
@@ -123,17 +123,24 @@ class Peer:
             new_id=lambda: "id",
             date=lambda: "",
         )
+        self.connection = self.connect(dialect, extensions)
+
+    def connect(
+        self, dialect: Dialect, extensions: tuple[PerMessageDeflate, ...] = ()
+    ) -> WebSocketConnection:
+        """Another connection, which says everything to the same transport."""
         transport: Any = self.transport
         outbox = Outbox(
             transport, self.rooms.tick.schedule_flush, lambda: None, self.rooms.telemetry
         )
-        self.connection = WebSocketConnection(
-            context,
+        connection = WebSocketConnection(
+            self.context,
             AcceptedHandshake(dialect, extensions, b"", grant=EVERYTHING),
             transport,
             outbox,
         )
-        self.connection.begin(b"HTTP", b"", has_peer_ended=False)
+        connection.begin(b"HTTP", b"", has_peer_ended=False)
+        return connection
 
     def hear(self, stream: bytes, cuts: list[int]) -> tuple[bytes, list[str]]:
         """Receive a stream in pieces; everything that was said and done in answer."""
@@ -613,3 +620,27 @@ def test_a_heavy_connection_waits_after_another_had_a_whole_turn() -> None:
     assert frames_left(other) == 0
     other.go_round()
     assert other.transport.written.count(MISSING_K) == 2
+
+
+def test_an_idle_connection_consists_of_few_objects() -> None:
+    peer = Peer(Dialect.DUNENA)
+    peer.go_round(8)
+    gc.collect()
+    before = len(gc.get_objects())
+    connections = [peer.connect(Dialect.DUNENA) for _ in range(100)]
+    peer.go_round(8)
+    gc.collect()
+    # The connection, its outbox and what that calls, the session, the conversation, the
+    # subscriptions, the frame reader, the message receiver and the turn.
+    assert (len(gc.get_objects()) - before) // len(connections) <= 9
+
+
+def test_nothing_is_kept_of_a_special_frame_or_a_compressed_message() -> None:
+    peer = compressing_peer()
+    ping = Frame(Opcode.PING, b"hello").serialize(mask=True)
+    peer.receive(compressed_frames(GET_K, 2) + ping)
+    peer.go_round(8)
+    assert b"hello" in peer.transport.written
+    assert peer.connection._special is None
+    assert peer.connection._inflater is not None
+    assert peer.connection._inflater._machine is None

@@ -169,6 +169,7 @@ class DiskEngine:
         if not has_stored:
             return True
         if not durable and self._fsync is not Fsync.ALWAYS:
+            self._syncer.note()
             self._follow(changes)
             return True
         self._syncer.request(lambda failure: done(None if failure is None else describe(failure)))
@@ -199,6 +200,7 @@ class DiskEngine:
 
     def check_folder(self) -> None:
         """Check that the folder is still there and set `failure`."""
+        self._storage.mirror.forget_pauses(time.monotonic())
         self._storage.check_folder()
         if self.failure is not None:
             self._file_writer.wake()

@@ -61,6 +61,10 @@ class Layout:
         alias = self._file_aliases.get(entry_id)
         return self.canonical(entry_id) if alias is None else join(self.folder(entry_id[0]), alias)
 
+    def has_alias(self, entry_id: EntryId) -> bool:
+        """Return whether a key is read at another path than it is written at."""
+        return entry_id in self._file_aliases
+
     def relative(self, entry_id: EntryId) -> str:
         """Return the canonical path below the root, with slashes on every system, for records."""
         ns, key = entry_id

@@ -167,6 +167,12 @@ class Mirror:
             self._gather()
             return self._noted_revision
 
+    def forget_pauses(self, now: float) -> None:
+        """Forget the pauses of keys that were not written lately; any thread may call it."""
+        if self._paces:
+            with self._lock:
+                self._sweep_paces(now)
+
     def synced(self) -> None:
         """Record that all written files were forced to the device."""
         unsynced, self._unsynced = self._unsynced, {}

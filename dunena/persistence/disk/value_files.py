@@ -74,6 +74,9 @@ class ValueFiles:
         self._edits: dict[EntryId, _Edit] = {}  # those that this server has not replaced
         self._foreign: set[EntryId] = set()  # keys whose file others wrote
         self._expiring: set[EntryId] = set()
+        # What `sync` is to force to the device: the keys of files with their canonical names, which
+        # are many (the same objects as those of the stamps), and other paths.
+        self._unsynced_keys: set[EntryId] = set()
         self._unsynced: set[str] = set()
         self._damaged: dict[EntryId, tuple[Damage, Stamp | None]] = {}  # with the stamp when read
         self._unreadable: dict[str, Damage] = {}  # found when the whole folder was last examined
@@ -249,10 +252,12 @@ class ValueFiles:
 
     def sync(self) -> None:
         """Force the written files to the device."""
+        keys, self._unsynced_keys = self._unsynced_keys, set()
         paths, self._unsynced = self._unsynced, set()
         try:
-            self._disk.sync(paths)
+            self._disk.sync(paths.union(map(self._layout.canonical, keys)))
         except OSError:
+            self._unsynced_keys |= keys
             self._unsynced |= paths
             raise
         while paths:  # otherwise all of them are freed in one go, while nothing else can run
@@ -370,13 +375,17 @@ class ValueFiles:
         self._foreign.discard(entry_id)
         self._edits.pop(entry_id, None)
         self._stamps.pop(entry_id, None)
-        self._layout.forget_alias(entry_id)
         self._note_unsynced(entry_id, path)
+        self._layout.forget_alias(entry_id)
         self._layout.drop_folder(entry_id[0])
         self._drop_expiry(entry_id)
 
     def _note_unsynced(self, entry_id: EntryId, path: str) -> None:
-        self._unsynced.add(path)
+        """Let the next sync force a key's file to the device, at its canonical or actual path."""
+        if self._layout.has_alias(entry_id):
+            self._unsynced.add(path)
+        else:
+            self._unsynced_keys.add(entry_id)
         if entry_id[0]:
             self._unsynced.add(parent_of(path))  # the namespace's folder may be new, or removed
 

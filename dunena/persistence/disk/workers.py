@@ -14,6 +14,9 @@ SLOW_SYNC_SECONDS = 2.0
 
 SYNC_PERIOD_SECONDS = 1.0
 
+IDLE_SYNC_SECONDS = 5.0
+"""The same while nothing is written: then only a journal that somebody removed is to be noticed."""
+
 REST_SECONDS_MIN = 0.004
 REST_SECONDS_MAX = 0.1
 """Rest between two steps: the shortest one, which doubles while commits keep arriving. Waking a
@@ -148,6 +151,8 @@ class FileWriterThread:
 class Syncer:
     """A thread that syncs the journal on request, and once a second if ``is_periodic``.
 
+    Once there was nothing to sync it looks less often until `note`, so that an idle server seldom
+    wakes for it.
     ``sync`` returns whether there was anything to sync, and raises OSError; ``timed`` gets the
     duration in seconds.
     """
@@ -168,6 +173,7 @@ class Syncer:
         self._waiting: list[Callable[[OSError | None], None]] = []
         self._is_ending = False
         self._is_failing = False
+        self._is_idle = False  # nothing was to be synced last time, nor since
         self._thread = threading.Thread(target=self._run, name="dunena-sync", daemon=True)
         self._thread.start()
 
@@ -176,6 +182,13 @@ class Syncer:
         with self._wanted:
             self._waiting.append(done)
             self._wanted.notify()
+
+    def note(self) -> None:
+        """Report that something was written, which is to be synced within a period."""
+        if self._is_idle:
+            self._is_idle = False
+            with self._wanted:
+                self._wanted.notify()
 
     def close(self) -> None:
         """Do the requested syncs, end the thread and wait for it."""
@@ -188,7 +201,10 @@ class Syncer:
         while True:
             with self._wanted:
                 if not self._waiting and not self._is_ending:
-                    self._clock.wait(self._wanted, self._period)
+                    is_resting = self._is_idle and self._period is not None
+                    self._clock.wait(
+                        self._wanted, IDLE_SYNC_SECONDS if is_resting else self._period
+                    )
                 waiting, self._waiting = self._waiting, []
                 if self._is_ending and not waiting:
                     return
@@ -199,17 +215,20 @@ class Syncer:
 
     def _timed_sync(self) -> OSError | None:
         began = self._clock.monotonic()
+        self._is_idle = True  # before it looks, so that `note` takes it back for what comes after
         try:
             has_forced = self._sync()
         except OSError as error:
             if not self._is_failing:
                 _log.error("the journal cannot be forced to the device: %s", error.strerror)
             self._is_failing = True
+            self._is_idle = False
             return error
         self._is_failing = False
         seconds = self._clock.monotonic() - began
         if seconds > SLOW_SYNC_SECONDS:
             _log.warning("forcing the journal to the device took %.1f s", seconds)
         if has_forced:
+            self._is_idle = False
             self._timed(seconds)
         return None

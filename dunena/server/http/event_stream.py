@@ -7,9 +7,9 @@ programs do not close one direction alone.
 """
 
 import asyncio
-from functools import partial
 
 from dunena.dialects import watching
+from dunena.dialects.client_watches import BegunWatch
 from dunena.dialects.following import ChannelQuery, HttpFollowing
 from dunena.dialects.http_updates import (
     COMMENT,
@@ -19,7 +19,7 @@ from dunena.dialects.http_updates import (
     chunk_of_message,
     event_of_message,
 )
-from dunena.dialects.subscriptions import BegunWatch, Subscriptions
+from dunena.dialects.subscriptions import Subscriptions
 from dunena.hub import FrameEncoder
 from dunena.server.context import Context
 from dunena.server.http.flow_control import FlowControl
@@ -75,8 +75,8 @@ class EventStream(asyncio.Protocol):
             services.hub,
             services.watches,
             services.limits,
-            outbox.push,
-            partial(context.pace, outbox),
+            outbox,
+            context,
         )
         self._channel: str | None = None
         self._watch: BegunWatch | None = None

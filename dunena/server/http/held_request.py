@@ -7,8 +7,9 @@ an outbox of its own: so nothing answers it that is not committed.
 import asyncio
 from abc import ABC, abstractmethod
 
+from dunena.dialects.client_watches import FormFactory
 from dunena.dialects.services import Services
-from dunena.dialects.subscriptions import FormFactory, Subscriptions, pace_nothing
+from dunena.dialects.subscriptions import NoPacing, Subscriptions
 from dunena.server.committed import CommittedOutbox
 from dunena.server.context import Context
 from dunena.server.http.message import Request, Response
@@ -46,8 +47,8 @@ class HeldRequest(ABC):
             self._services.hub,
             self._services.watches,
             self._services.limits,
-            self._committed.push,
-            pace_nothing,
+            self._committed,
+            NoPacing(),
         )
         self._timer: asyncio.TimerHandle | None = None
 

@@ -16,7 +16,7 @@ from dunena.server.shared.coordinator import Coordinator
 from dunena.server.shared.kinds import is_certain, is_conditional, is_ping, may_change
 from dunena.server.shared.limits import LANE_BYTES_MAX, LANE_REQUESTS_MAX
 from dunena.server.shared.parked import ParkedRequest, PlanResult
-from dunena.server.websocket.message_receiver import Fail, MessageReceiver
+from dunena.server.websocket.message_receiver import MessageReceiver, MessageSource
 from dunena.store.errors import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
 
@@ -24,19 +24,16 @@ from dunena.store.values import InvalidJsonError, JsonValue, decode
 class LaneReceiver(MessageReceiver):
     """Receives the messages of one connection of a server with a log.
 
-    ``plan_views`` are the services for requests that are planned. ``hold_input`` keeps further
-    messages from being received until ``release_input``.
+    ``plan_views`` are the services for requests that are planned.
     """
 
     __slots__ = (
         "_coordinator",
         "_held",
-        "_hold_input",
         "_newest",
         "_parked_bytes",
         "_parked_count",
         "_plan_views",
-        "_release_input",
         "_requests",
     )
 
@@ -44,19 +41,14 @@ class LaneReceiver(MessageReceiver):
         self,
         context: Context,
         conversation: Conversation,
-        address: str,
-        fail: Fail,
-        hold_input: Callable[[], None],
-        release_input: Callable[[], None],
+        source: MessageSource,
         coordinator: Coordinator,
         plan_views: Views,
     ) -> None:
-        super().__init__(context, conversation, address, fail)
+        super().__init__(context, conversation, source)
         self._coordinator = coordinator
         self._requests = coordinator.requests
         self._plan_views = plan_views
-        self._hold_input = hold_input
-        self._release_input = release_input
         self._held: deque[bytes | Callable[[], None]] = deque()
         self._newest: LaneRequest | None = None
         self._parked_count = 0
@@ -66,12 +58,11 @@ class LaneReceiver(MessageReceiver):
         """Remove the references to a lost connection; its parked requests are made all the same."""
         super().drop()
         self._held.clear()
-        self._hold_input = self._release_input = _do_nothing
 
     def defer(self, action: Callable[[], None]) -> None:
         """Do something after the messages that wait for the log."""
         self._held.append(action)
-        self._hold_input()
+        self._source.hold_input()
 
     # --- requests ---
 
@@ -201,7 +192,7 @@ class LaneReceiver(MessageReceiver):
     def _hold(self, message: bytes) -> None:
         self._held.append(message)
         self.is_behind = True
-        self._hold_input()
+        self._source.hold_input()
 
     def _go_on(self) -> None:
         """Continue with what was held, and then with the input."""
@@ -211,14 +202,15 @@ class LaneReceiver(MessageReceiver):
             if not isinstance(first, bytes):
                 first()
             elif self._conversation.is_open:
-                self._receive_text(first, self._tick.begin(self._receive_text, first))
+                receive = self._first_receive()
+                receive(first, self._tick.begin(receive, first))
             if held and (self._parked_count or self._held):  # what is behind it waits again
                 self._held.extend(held)
                 self.is_behind = True
                 return
         self.is_behind = bool(self._parked_count)
         if not self._held:
-            self._release_input()
+            self._source.release_input()
 
 
 class LaneRequest(ParkedRequest):
@@ -278,7 +270,3 @@ class LaneRequest(ParkedRequest):
     def settled(self) -> None:
         """Let the lane go on."""
         self._lane.settled(self.size, self.pings)
-
-
-def _do_nothing() -> None:
-    """Stand in for the callbacks of a connection that is lost."""

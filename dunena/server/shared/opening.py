@@ -27,6 +27,7 @@ from dunena.server.shared.sessions import SharedSessions
 from dunena.server.shared.store import SharedStore
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
+from dunena.server.websocket.message_receiver import MessageSource
 from dunena.store.history import History
 from dunena.store.limits import Limits
 from dunena.store.quota import quota_of
@@ -102,22 +103,10 @@ class SharedParts:
         self,
         context: Context,
         conversation: Conversation,
-        address: str,
-        fail: Callable[[int, str], None],
-        hold_input: Callable[[], None],
-        release_input: Callable[[], None],
+        source: MessageSource,
     ) -> LaneReceiver:
         """Make the receiver of a WebSocket."""
-        return LaneReceiver(
-            context,
-            conversation,
-            address,
-            fail,
-            hold_input,
-            release_input,
-            self.coordinator,
-            self.plan_views,
-        )
+        return LaneReceiver(context, conversation, source, self.coordinator, self.plan_views)
 
     def keep(self, grants: Collection[Grant]) -> None:
         """Forget the services of all grants but these."""

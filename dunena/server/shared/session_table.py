@@ -85,7 +85,7 @@ class SharedSessionTable(SessionTable[Grant]):
         secret, is_known = request.resume, session_id not in self.planned.secrets
         is_resumed = secret is not None and is_known and id_in(secret) == session_id
         session = self._take_on(holder, note, secret if is_resumed else None)
-        holder.timeout_changed(session.timeout_ms)
+        holder.listener.change_timeout(session.timeout_ms)
         return session, is_resumed
 
     def leave(self, holder: Holder, now: int, *, is_at_once: bool) -> None:
@@ -265,9 +265,9 @@ class SharedSessionTable(SessionTable[Grant]):
         if holder is not None:
             holder.session = None
             if has_ended:
-                holder.expelled()
+                holder.listener.expel()
             else:
-                holder.displaced()
+                holder.listener.displace()
 
     def _drop(self, session: Session[Grant]) -> None:
         session.state = SessionState.ENDED

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 
 from dunena.dialects.messages import WatchUpdates
 from dunena.dialects.services import Services
-from dunena.server.lost_transport import LOST
-from dunena.server.outbox import Action, Outbox, Piece
+from dunena.server.committed import CommittedOutbox
+from dunena.server.outbox import Outbox, Piece
 from dunena.store.entry import EntryId
 from dunena.telemetry import Telemetry
 from dunena.watches.feed import UpdateBatch
@@ -17,30 +17,24 @@ Take = Callable[[Selector, UpdatePart], None]
 """Takes an update of what a selector selects, after its commit."""
 
 
-class TextOutbox(Outbox):
-    """What the text files receive, in the tick's view an outbox like that of a connection.
+def text_outbox(
+    schedule_flush: Callable[[Outbox], None], telemetry: Telemetry, take: Take
+) -> CommittedOutbox:
+    """Return what the text files receive, in the tick's view an outbox like that of a connection.
 
     So what is handed over was committed, and what is refused never comes here.
     """
 
-    __slots__ = ("_take",)
-
-    def __init__(
-        self, schedule_flush: Callable[[Outbox], None], telemetry: Telemetry, take: Take
-    ) -> None:
-        super().__init__(LOST, schedule_flush, _do_nothing, telemetry)
-        self._take = take
-
-    def send(self, pieces: list[Piece], action: Action | None) -> Action | None:
-        """Take committed updates."""
+    def take_updates(pieces: list[Piece]) -> None:
         for piece in pieces:
             assert isinstance(piece, UpdateBatch), "nothing else is pushed by a feed"
             for part in piece.parts:
-                self._take(piece.feed.selector, part)
-        return action
+                take(piece.feed.selector, part)
+
+    return CommittedOutbox(schedule_flush, telemetry, take_updates)
 
 
-def follow(services: Services, selectors: Iterable[Selector], outbox: TextOutbox) -> None:
+def follow(services: Services, selectors: Iterable[Selector], outbox: Outbox) -> None:
     """Begin to follow the keys of the selectors, all of which are those of one outbox."""
     table = services.watches
 
@@ -87,7 +81,3 @@ def vanishing(
         for ns, key in (() if ephemeral is None else ephemeral)
         if any(ns == selected and matches(key) for selected, matches in matchers)
     ]
-
-
-def _do_nothing() -> None:
-    """Stand in for a callback that is not called."""

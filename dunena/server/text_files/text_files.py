@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dunena.dialects.services import Services
-from dunena.server.text_files.follower import TextOutbox, follow, standing, vanishing
+from dunena.server.text_files.follower import follow, standing, text_outbox, vanishing
 from dunena.server.text_files.opening import open_folder
 from dunena.server.text_files.selection import read_patterns
 from dunena.server.text_files.writer import TextWriter
@@ -38,7 +38,7 @@ class TextFiles:
     def begin(self, services: Services, tick: Tick, telemetry: Telemetry) -> None:
         """Follow the keys and begin to write; all that the store has must be committed."""
         self.has_begun = True
-        outbox = TextOutbox(tick.schedule_flush, telemetry, self.writer.take)
+        outbox = text_outbox(tick.schedule_flush, telemetry, self.writer.take)
         follow(services, self._selectors, outbox)
         self.writer.start(standing(services, self._selectors))
 

@@ -140,7 +140,7 @@ class TextWriter:
             self._has_begun.set()
             if is_closing:
                 return
-            self._wait()
+            self._wait(is_resting=bool(news or forgotten))
 
     def _step(
         self,
@@ -165,13 +165,17 @@ class TextWriter:
             folder.check(now)
         folder.write(now, is_last=is_last)
 
-    def _wait(self) -> None:
-        """Wait until there is something to do, or the folder is to be looked at."""
+    def _wait(self, *, is_resting: bool) -> None:
+        """Wait until there is something to do, or the folder is to be looked at.
+
+        ``is_resting``: not at once, as there was something to do in the last step.
+        """
         with self._condition:
-            self._condition.wait_for(lambda: self._is_closing, STEP_SECONDS)
+            if is_resting:
+                self._condition.wait_for(lambda: self._is_closing, STEP_SECONDS)
             next_at = self._folder.next_at
             due = CHECK_SECONDS if next_at is None else (next_at - self._clock_ms()) / 1000
-            seconds = min(max(due, 0.0), CHECK_SECONDS)
+            seconds = min(max(due, 0.0 if is_resting else STEP_SECONDS), CHECK_SECONDS)
             self._condition.wait_for(
                 lambda: self._is_closing or self._news or self._forgotten, seconds
             )

@@ -2,12 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.grants import Grant
 from dunena.server.registry import ConnectionFacts, shown_address
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.sessions.session import Session
+
+SHARED_CHARS_MAX = 500
+"""Clients whose texts are longer are not remembered: together they have a limited size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Client:
     @classmethod
     def of(cls, accepted: AcceptedHandshake) -> "Client":
         """Return the client of an accepted handshake."""
-        return cls(accepted.address, accepted.origin, accepted.program, accepted.page)
+        parts = (accepted.address, accepted.origin, accepted.program, accepted.page)
+        return _shared_client(*parts) if sum(map(len, parts)) <= SHARED_CHARS_MAX else cls(*parts)
 
     def facts(
         self,
@@ -48,3 +53,9 @@ class Client:
             session=None if session is None else session.id,
             session_name="" if session is None else session.name,
         )
+
+
+@lru_cache(maxsize=1024)
+def _shared_client(address: str, origin: str, program: str, page: str) -> Client:
+    """Return a client, the same object for connections with the same description."""
+    return Client(address, origin, program, page)

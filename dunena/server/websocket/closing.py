@@ -5,7 +5,6 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from functools import partial
 from typing import Final
 
 from dunena.frames import FrameError, FrameReader
@@ -60,21 +59,17 @@ class ClosingConnection(ABC):
         self._transport = transport
         self._outbox = outbox
         self._client = Client.of(accepted)
-        self._holder = context.sessions.holder(
-            accepted.grant, self._change_timeout, self._displaced_later, self._expelled_later
-        )
+        self._holder = context.sessions.holder(accepted.grant, self)
         self._conversation = context.new_conversation(
             context.views.of(accepted.grant),
             accepted.dialect,
-            context.new_id(),
-            reply=outbox.put,
-            push=outbox.push,
-            pace=partial(context.pace, outbox),
+            output=outbox,
+            pacing=context,
             holder=self._holder,
         )
         message_bytes_max = context.settings.limits.message_bytes_max
         self._reader = FrameReader(message_bytes_max, has_extension=bool(accepted.extensions))
-        self._special = SpecialFrames(self._reader, message_bytes_max)
+        self._special: SpecialFrames | None = None  # while there are some
         self._state = WebSocketState.OPEN
         self._is_open = True
         self._ignores_input = False
@@ -84,9 +79,14 @@ class ClosingConnection(ABC):
         """Close the connection as "going away": the server stops (RFC 6455, 7.4.1)."""
         if self._report(WebSocketEvent.SHUT_DOWN):
             self._close_conversation()
-            self._special.close(1001, "server stopped")
+            self._made_special().close(1001, "server stopped")
             self._send_output()
             self._expect_close()
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        return self._client.address
 
     def abort(self) -> None:
         """Close the transport at once and discard all queued bytes."""
@@ -94,6 +94,13 @@ class ClosingConnection(ABC):
         self._transport.abort()
 
     # --- inside ---
+
+    def _made_special(self) -> SpecialFrames:
+        special = self._special
+        if special is None:
+            bytes_max = self._context.settings.limits.message_bytes_max
+            special = self._special = SpecialFrames(self._reader, bytes_max)
+        return special
 
     @abstractmethod
     def _drop_input(self) -> None:
@@ -107,10 +114,10 @@ class ClosingConnection(ABC):
         self._ignores_input = self._state in (WebSocketState.ENDING, WebSocketState.LOST)
         return self._state is not before
 
-    def _fail(self, code: int, reason: str) -> None:
+    def fail(self, code: int, reason: str) -> None:
         """End the connection because of a fault of the peer or a bug of the server."""
         if self._report(WebSocketEvent.FAILED):
-            self._special.fail(code, reason)
+            self._made_special().fail(code, reason)
             self._drop_input()
             self._close_conversation()
             self._send_output()
@@ -118,14 +125,16 @@ class ClosingConnection(ABC):
 
     def _end_input(self, error: FrameError) -> None:
         """Send a close frame, if none was sent, and ignore all further input."""
-        self._fail(error.code, error.reason)
+        self.fail(error.code, error.reason)
         if self._report(WebSocketEvent.FRAMING_BROKEN):
             self._drop_input()
 
     def _end_handshake(self) -> None:
         """Wait for the peer to close, as the closing handshake is complete or failed."""
         if self._report(WebSocketEvent.HANDSHAKE_ENDED) and self._close_by is None:
-            self._close_conversation(is_on_purpose=self._special.was_left_on_purpose)
+            special = self._special
+            is_on_purpose = special is not None and special.was_left_on_purpose
+            self._close_conversation(is_on_purpose=is_on_purpose)
             self._expect_close()
 
     def _close_conversation(self, *, is_on_purpose: bool = False) -> None:
@@ -134,22 +143,22 @@ class ClosingConnection(ABC):
         self._holder.close(self._tick.now, is_at_once=is_on_purpose)
 
     @abstractmethod
-    def _change_timeout(self, timeout_ms: int) -> None:
+    def change_timeout(self, timeout_ms: int) -> None:
         """End the connection after so much silence from now on."""
 
-    def _displaced_later(self) -> None:
+    def displace(self) -> None:
         """End the connection soon: another one resumed its session.
 
         Not now, in a request of the other connection, which may be run again.
         """
-        self._context.loop.call_soon(self._fail, SESSION_RESUMED, "session resumed elsewhere")
+        self._context.loop.call_soon(self.fail, SESSION_RESUMED, "session resumed elsewhere")
 
-    def _expelled_later(self) -> None:
+    def expel(self) -> None:
         """End the connection soon, for the same reason: another server has ended its session.
 
         The client is to come back, and begin another one.
         """
-        self._context.loop.call_soon(self._fail, 1013, "session has ended")  # "try again later"
+        self._context.loop.call_soon(self.fail, 1013, "session has ended")  # "try again later"
 
     def _reads_too_slowly(self) -> None:
         """Discard the outbox and end the connection: too many events wait for the peer.
@@ -167,8 +176,9 @@ class ClosingConnection(ABC):
         if not can_be_told:
             self.abort()
             return
-        self._special.fail(1013, "events are read too slowly")  # "try again later"
-        last_word = b"".join(self._special.take_output())
+        special = self._made_special()
+        special.fail(1013, "events are read too slowly")  # "try again later"
+        last_word = b"".join(special.take_output())
         self._telemetry.bytes_sent += len(last_word)
         self._transport.write(last_word)
         self._half_close()
@@ -176,11 +186,16 @@ class ClosingConnection(ABC):
 
     def _send_output(self) -> None:
         """Queue the output of the special frames; an empty piece means to close afterwards."""
-        for piece in self._special.take_output():
+        special = self._special
+        if special is None:
+            return
+        for piece in special.take_output():
             if piece:
                 self._tick.run(self._put, piece)
             else:
                 self._outbox.after_flush(self._half_close)
+        if special.is_unused:
+            self._special = None
 
     def _put(self, piece: bytes, _now: int) -> None:
         self._outbox.put(piece)

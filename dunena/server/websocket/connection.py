@@ -10,7 +10,7 @@ import asyncio
 from functools import partial
 from typing import Final
 
-from dunena.frames import PING, TEXT_HEAD, FrameError
+from dunena.frames import PING, PONG_HEAD, TEXT_HEAD, FrameError
 from dunena.server.context import Context
 from dunena.server.limits import (
     FRAME_BYTES,
@@ -45,7 +45,6 @@ class WebSocketConnection(ClosingConnection):
     """
 
     __slots__ = (
-        "_extensions",
         "_grant",
         "_inflater",
         "_is_holding",
@@ -67,10 +66,14 @@ class WebSocketConnection(ClosingConnection):
         outbox: Outbox,
     ) -> None:
         super().__init__(context, accepted, transport, outbox)
-        self._extensions = accepted.extensions
         self._grant = accepted.grant
-        self._receiver = self._new_receiver(context, accepted.address)
+        self._receiver = self._new_receiver(context)
         self._inflater = new_inflater(accepted.extensions, context.settings.limits)
+        outbox.rewire(
+            self._reads_too_slowly,
+            context.compressors.agreed(accepted.extensions),
+            context.tick.turns.wait,
+        )
         # These do not depend on the state:
         self._turn = Turn()
         self._is_reading_paused = False
@@ -86,13 +89,8 @@ class WebSocketConnection(ClosingConnection):
 
         ``rest`` are the bytes after the request to upgrade. ``has_peer_ended``: no more will come.
         """
-        self._outbox.rewire(
-            self._reads_too_slowly,
-            self._context.compressors.agreed(self._extensions),
-            self._tick.turns.wait,
-        )
         self._telemetry.websocket_connections += 1
-        self._tick.run(self._open, response)
+        self._tick.run(self._open, (response, self._context.new_id()))
         self._go_on_later()
         if rest:
             self.data_received(rest)
@@ -112,7 +110,7 @@ class WebSocketConnection(ClosingConnection):
             self._unread.resumed()
             self._unread = None
         self._reader.drop()
-        self._special.drop()
+        self._special = None
         self._outbox.lose(LOST)
         self._close_conversation()
         self._stop_silence()
@@ -198,13 +196,13 @@ class WebSocketConnection(ClosingConnection):
             self._was_heard = False
             self._tick.run(self._put, PING)
         else:
-            self._fail(1011, "keepalive ping timeout")
+            self.fail(1011, "keepalive ping timeout")
 
     def update_grant(self, current_grant: GrantLookup) -> None:
         """Apply a changed token; end the connection if it is invalid (1008: RFC 6455, 7.4.1)."""
         grant = current_grant(self._grant)
         if grant is None:
-            self._fail(1008, "token no longer valid")
+            self.fail(1008, "token no longer valid")
         elif grant != self._grant:
             self._grant = grant
             self._holder.change_rights(grant)
@@ -240,9 +238,9 @@ class WebSocketConnection(ClosingConnection):
 
     def end_silence(self) -> None:
         """End the connection, as its peer was silent for too long."""
-        self._fail(1011, "keepalive ping timeout")
+        self.fail(1011, "keepalive ping timeout")
 
-    def _change_timeout(self, timeout_ms: int) -> None:
+    def change_timeout(self, timeout_ms: int) -> None:
         if self._silence is None:
             loop = self._context.loop
             self._silence = Silence(self, loop.time, loop.call_later)
@@ -257,7 +255,9 @@ class WebSocketConnection(ClosingConnection):
 
     def _count_unfinished(self) -> None:
         """Count the bytes of an incomplete message in the budget of all connections."""
-        size = self._reader.unfinished_bytes + self._special.unfinished_bytes
+        size = self._reader.unfinished_bytes
+        if self._special is not None:
+            size += self._special.unfinished_bytes
         is_holding = size >= UNFINISHED_BYTES_MIN and not self._ignores_input
         if is_holding or self._is_holding:
             self._is_holding = is_holding
@@ -266,14 +266,15 @@ class WebSocketConnection(ClosingConnection):
     def _give_message_up(self) -> None:
         """End the connection: all together hold too much of messages, and this one the most."""
         self._is_holding = False
-        self._fail(1013, "too much is being sent")
+        self.fail(1013, "too much is being sent")
 
     def _tell_watches_again(self, _message: None, now: int) -> None:
         self._conversation.tell_watches_again(now)
 
-    def _open(self, response: bytes, now: int) -> None:
+    def _open(self, opening: tuple[bytes, str], now: int) -> None:
+        response, client_id = opening
         self._outbox.put(response)
-        self._conversation.open(now)
+        self._conversation.open(client_id, now)
 
     def _work(self, turn: Turn) -> bool:
         """Handle whole frames until there are none, the turn is over or the outbox is full.
@@ -344,24 +345,22 @@ class WebSocketConnection(ClosingConnection):
             turn.is_waiting = True
             self._tick.turns.wait(self._take_turn)
 
-    def _new_receiver(self, context: Context, address: str) -> MessageReceiver:
-        conversation, fail = self._conversation, self._fail
+    def _new_receiver(self, context: Context) -> MessageReceiver:
         if context.new_receiver is None:
-            return MessageReceiver(context, conversation, address, fail)
-        receiver: MessageReceiver = context.new_receiver(
-            context, conversation, address, fail, self._hold_input, self._release_input
-        )
+            return MessageReceiver(context, self._conversation, self)
+        receiver: MessageReceiver = context.new_receiver(context, self._conversation, self)
         return receiver
 
-    def _hold_input(self) -> None:
-        """Handle no further message until `_release_input`: earlier ones are to be answered first.
+    def hold_input(self) -> None:
+        """Handle no further message until `release_input`: earlier ones are to be answered first.
 
         The connection waits as for its turn, which it has then.
         """
         self._turn.is_waiting = True
         self._pace_reading()
 
-    def _release_input(self) -> None:
+    def release_input(self) -> None:
+        """Handle messages again, in the connection's turn."""
         self._tick.turns.wait(self._take_turn)
 
     def _take_turn(self) -> None:
@@ -373,6 +372,8 @@ class WebSocketConnection(ClosingConnection):
 
     def _take_special(self, frame: bytes) -> None:
         """Handle any frame but the ordinary one."""
+        if frame[0] == PONG_HEAD:
+            return  # a pong only shows that the peer is alive
         if self._receiver.is_behind and frame[0] & CONTROL_BIT:
             self._receiver.defer(partial(self._take_deferred, frame))
             return
@@ -416,11 +417,11 @@ class WebSocketConnection(ClosingConnection):
 
     def _give_up(self) -> None:
         """End the connection: all together inflate too much, and this one the most."""
-        self._fail(1013, "too much is being inflated")
+        self.fail(1013, "too much is being inflated")
 
     def _take(self, frame: bytes) -> None:
         """Handle a frame that is neither ordinary nor compressed."""
-        special = self._special
+        special = self._made_special()
         message = special.receive(frame, takes_messages=self._is_open)
         if message is not None:
             data, is_text = message

@@ -32,14 +32,27 @@ class Inflater:
     being inflated. ``bytes`` is the size of its message so far.
     """
 
+    __slots__ = (
+        "_first",
+        "_goes_on",
+        "_input",
+        "_machine",
+        "_message_bytes_max",
+        "_pieces",
+        "_window_bits",
+        "bytes",
+        "is_busy",
+    )
+
     def __init__(self, window_bits: int, message_bytes_max: int) -> None:
         self._window_bits = window_bits
         self._message_bytes_max = message_bytes_max
-        self._machine = zlib.decompressobj(-window_bits)
+        # Only while there is a message: it has the last 32 KB that were inflated.
+        self._machine: zlib._Decompress | None = None
         self._goes_on = False  # more frames of a compressed message follow
         self._first = 0
         self._input = b""
-        self._pieces: list[bytes] = []  # joined once, so that a long message is not copied twice
+        self._pieces: list[bytes] | None = None  # joined once: a long message is not copied twice
         self.is_busy = False
         self.bytes = 0
 
@@ -67,24 +80,29 @@ class Inflater:
 
     def step(self) -> bytes | None:
         """Inflate some more; return the payload when it is complete. Raise `FrameError`."""
+        machine, pieces = self._machine, self._pieces
+        assert machine is not None, "a frame was taken"
+        assert pieces is not None, "a frame was taken"
         try:
-            piece = self._machine.decompress(self._input, INFLATE_STEP_BYTES)
+            piece = machine.decompress(self._input, INFLATE_STEP_BYTES)
         except zlib.error:
             raise FrameError(1002, "decompression failed") from None
-        self._input = self._machine.unconsumed_tail
-        self._pieces.append(piece)
+        self._input = machine.unconsumed_tail
+        pieces.append(piece)
         self.bytes += len(piece)
         if self.bytes > self._message_bytes_max:
             raise FrameError(1009, f"message over {self._message_bytes_max} bytes inflated")
         if len(piece) == INFLATE_STEP_BYTES or self._input:
             return None
-        payload, self._pieces = b"".join(self._pieces), []
         self.is_busy = False
-        return payload
+        self._pieces = None
+        if not self._goes_on:
+            self._machine = None
+        return b"".join(pieces)
 
     def stop(self) -> None:
         """Discard the message that is being inflated."""
-        self._input, self._pieces = b"", []
+        self._input, self._pieces, self._machine = b"", None, None
         self.is_busy = self._goes_on = False
 
     @property

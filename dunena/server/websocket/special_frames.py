@@ -9,7 +9,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from dunena.frames import PONG_HEAD, FrameError, FrameReader, apply_mask
+from dunena.frames import FrameError, FrameReader, apply_mask
 from dunena.server.websocket.fragments import Fragments
 
 _ON_PURPOSE = (1000, 1001, 1005)  # 1005: no code, as of a page that calls close() without one
@@ -39,6 +39,11 @@ class SpecialFrames:
         return 0 if self._fragments is None else len(self._fragments)
 
     @property
+    def is_unused(self) -> bool:
+        """Whether there is nothing to remember: another object would do the same from here on."""
+        return self._protocol is None and self._fragments is None
+
+    @property
     def has_ended(self) -> bool:
         """Whether the closing handshake is complete or was ended by a fault."""
         return self._protocol is not None and self._protocol.eof_sent
@@ -55,8 +60,6 @@ class SpecialFrames:
         Data frames are ignored unless ``takes_messages``. Raise `FrameError` for text that is no
         UTF-8; any other fault ends the connection by `has_ended`.
         """
-        if frame[0] == PONG_HEAD:
-            return None  # a pong only shows that the peer is alive
         protocol = self._made_protocol()
         if frame[0] & 0x0F == Opcode.CLOSE and self._fragments is not None:
             _close_inside_message(protocol, frame)
@@ -86,10 +89,6 @@ class SpecialFrames:
         if protocol.state is State.OPEN and self._fragments is None:
             self._protocol = None
         return protocol.data_to_send()
-
-    def drop(self) -> None:
-        """Release all memory: nothing more is received or sent."""
-        self._fragments = self._protocol = None
 
     def _made_protocol(self) -> ServerProtocol:
         if self._protocol is None:
