@@ -4,12 +4,12 @@ Theory of operation. A client sends the same header lines with each request of a
 same program does so on all of its connections. What httptools made of a block is therefore kept
 (`KnownHead`), with the block as it was sent: everything between the request line and the body,
 without the digits of a Content-Length. A later request whose block is the same byte by byte is read
-without httptools (`read_request`).
+without httptools (`KnownHeads.find`).
 
 What keeps the two ways from ever differing about where a request ends: a block is kept only when
 httptools took a whole request out of exactly the bytes that this module would take, in HTTP/1.1,
-kept alive, with nothing in it that decides how to go on (`_is_plain`); and only request lines of one
-strict form are read here. Everything else goes to httptools.
+kept alive, with nothing in it that decides how to go on (`_is_plain`). And only request lines of
+one strict form are read here. Everything else goes to httptools.
 """
 
 from typing import Final
@@ -28,13 +28,19 @@ LINE_BYTES_MAX: Final = 4096
 
 _LENGTH_DIGITS_MAX: Final = 7  # of a body that is read here; a larger one costs more than its head
 _VERSION: Final = b" HTTP/1.1"
+_VERSION_BYTES: Final = 9
 
 _METHODS: Final[dict[bytes, str]] = {
     name.encode(): name for name in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 }
 
-_DECIDING: Final = ("expect", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+_DECIDING: Final = frozenset(
+    ("expect", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)
 """Headers that may change how a connection goes on, besides Connection itself."""
+
+
+_CONDITIONS: Final = frozenset(("if-match", "if-none-match", "idempotency-key"))
 
 
 class AdmissionState:
@@ -62,9 +68,9 @@ class AdmittedHead:
 
     __slots__ = (
         "begin_created",
-        "begin_plain",
-        "begin_unchanged",
-        "begin_value",
+        "begin_get",
+        "begin_kv",
+        "begin_replaced",
         "cors",
         "grant",
         "has_token",
@@ -84,10 +90,10 @@ class AdmittedHead:
         self.has_token = has_token
         self.services: Services | None = None
         self.second = -1
-        self.begin_value = b""
-        self.begin_plain = b""
+        self.begin_get = b""
+        self.begin_kv = b""
         self.begin_created = b""
-        self.begin_unchanged = b""
+        self.begin_replaced = b""
 
 
 class KnownHead:
@@ -145,6 +151,8 @@ class KnownHeads:
         head: KnownHead | None = None
         if end - line_end <= BLOCK_BYTES_MAX:
             head = heads.get(data[line_end:])  # most requests have no body
+            if head is not None and head.has_length:
+                return None  # there is no digit
         if head is None:
             body_at = data.find(b"\r\n\r\n", line_end) + 4
             if body_at < 4 or body_at - line_end > BLOCK_BYTES_MAX:
@@ -155,7 +163,7 @@ class KnownHeads:
             length = block[length_at:length_end]
             if length_at:
                 block = block[:length_at] + block[length_end:]
-                if not length.isdigit() or len(length) > _LENGTH_DIGITS_MAX:
+                if not _is_length(length):
                     return None
             head = heads.get(block)
             if head is None:
@@ -169,32 +177,37 @@ class KnownHeads:
         method = _METHODS.get(line[:method_end])
         if method is None or not line.endswith(_VERSION) or not line.isascii():
             return None
-        target = line[method_end + 1 : -len(_VERSION)].decode("latin-1")
-        if not _is_plain_target(target):
+        target = line[method_end + 1 : -_VERSION_BYTES].decode("latin-1")
+        if not (
+            target.startswith("/")
+            and target.isprintable()
+            and " " not in target
+            and "#" not in target
+        ):
             return None
         return FoundRequest(head, method, target, body_at, end)
 
     def remember(self, data: bytes, headers: dict[str, str], body_bytes: int) -> None:
         """Keep the header block of a request that httptools took out of all of ``data``.
 
-        ``headers`` are what it made of it, without the Content-Length, and ``body_bytes`` the size
-        of the body.
+        It began with a path and is kept alive in HTTP/1.1. ``headers`` are what httptools made of
+        the block, without the Content-Length, and ``body_bytes`` the size of the body.
         """
         line_end = data.find(b"\r\n")
         body_at = data.find(b"\r\n\r\n", line_end) + 4
         block = data[line_end:body_at]
-        if line_end < 0 or body_at < 4 or not _is_plain(block, headers):
-            return
-        if body_at + body_bytes != len(data):
+        if line_end < 0 or body_at + body_bytes != len(data) or not _is_plain(block, headers):
             return
         length_at = _length_at(block)
+        if block.lower().count(b"content-length") != (1 if length_at else 0):
+            return
         if length_at:
             length_end = block.find(b"\r\n", length_at)
             length = block[length_at:length_end]
-            if not length.isdigit() or int(length) != body_bytes:
+            if not _is_length(length) or int(length) != body_bytes:
                 return
             block = block[:length_at] + block[length_end:]
-        elif body_bytes or b"content-length" in block.lower():
+        elif body_bytes:
             return
         heads = self._heads
         if block not in heads:
@@ -211,10 +224,12 @@ def _length_at(block: bytes) -> int:
     return at + 18 if at >= 0 else 0
 
 
-def _is_plain_target(target: str) -> bool:
-    """Return whether a target is a path, with or without a query, of visible ASCII characters."""
+def _is_length(text: bytes) -> bool:
+    """Return whether the value of a Content-Length is one that is read here."""
     return (
-        target.startswith("/") and target.isprintable() and " " not in target and "#" not in target
+        text.isdigit()
+        and len(text) <= _LENGTH_DIGITS_MAX
+        and (len(text) == 1 or not text.startswith(b"0"))
     )
 
 
@@ -229,11 +244,9 @@ def _is_plain(block: bytes, headers: dict[str, str]) -> bool:
         return False  # a line that continues the one before
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return False
-    return not any([name in headers for name in _DECIDING])
+    return _DECIDING.isdisjoint(headers)
 
 
 def _is_simple(headers: dict[str, str]) -> bool:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media_type != "text/plain" and not any(
-        [name in headers for name in ("if-match", "if-none-match", "idempotency-key")]
-    )
+    return media_type != "text/plain" and _CONDITIONS.isdisjoint(headers)
