@@ -52,8 +52,9 @@ def learnt(*streams: bytes) -> KnownHeads:
 
 
 def shown(parser: RequestParser, requests: list[Request]) -> dict[str, Any]:
-    """All that a connection learns of what was parsed."""
+    """All that a connection learns of what was parsed, whatever the cuts were."""
     fault = parser.fault
+    goes_on = fault is None and all(request.is_keep_alive for request in requests)
     return {
         "requests": [
             (
@@ -74,9 +75,8 @@ def shown(parser: RequestParser, requests: list[Request]) -> dict[str, Any]:
         "fault": None if fault is None else (fault.status, fault.body),
         "rest": parser.rest,
         "is_over": parser.is_over,
-        "is_in_request": parser.is_in_request if fault is None else None,
+        "is_in_request": parser.is_in_request if goes_on else None,
         "let_in": None if parser.let_in is None else parser.let_in.target,
-        "held_bytes": parser.held_bytes if fault is None else None,
         "awaits_continue": parser.awaits_continue,
     }
 

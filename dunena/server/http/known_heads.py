@@ -187,33 +187,36 @@ class KnownHeads:
             return None
         return FoundRequest(head, method, target, body_at, end)
 
-    def remember(self, data: bytes, headers: dict[str, str], body_bytes: int) -> None:
+    def remember(self, data: bytes, headers: dict[str, str], body_bytes: int) -> KnownHead | None:
         """Keep the header block of a request that httptools took out of all of ``data``.
 
         It began with a path and is kept alive in HTTP/1.1. ``headers`` are what httptools made of
-        the block, without the Content-Length, and ``body_bytes`` the size of the body.
+        the block, without the Content-Length, and ``body_bytes`` the size of the body. Return what
+        is kept; None for a block that is not.
         """
         line_end = data.find(b"\r\n")
         body_at = data.find(b"\r\n\r\n", line_end) + 4
         block = data[line_end:body_at]
         if line_end < 0 or body_at + body_bytes != len(data) or not _is_plain(block, headers):
-            return
+            return None
         length_at = _length_at(block)
         if block.lower().count(b"content-length") != (1 if length_at else 0):
-            return
+            return None
         if length_at:
             length_end = block.find(b"\r\n", length_at)
             length = block[length_at:length_end]
             if not _is_length(length) or int(length) != body_bytes:
-                return
+                return None
             block = block[:length_at] + block[length_end:]
         elif body_bytes:
-            return
+            return None
         heads = self._heads
-        if block not in heads:
+        head = heads.get(block)
+        if head is None:
             if len(heads) >= HEADS_MAX:
                 del heads[next(iter(heads))]
-            heads[block] = KnownHead(headers, has_length=length_at > 0)
+            head = heads[block] = KnownHead(headers, has_length=length_at > 0)
+        return head
 
 
 def _length_at(block: bytes) -> int:

@@ -168,7 +168,7 @@ class RequestParser:
         if is_usual and request.target.startswith("/"):
             line = f"{request.method} {request.target} HTTP/1.1\r\n"
             if data.startswith(line.encode("latin-1")):
-                self._heads.remember(data, request.headers, len(request.body))
+                request.head = self._heads.remember(data, request.headers, len(request.body))
 
     def _read(self, data: bytes) -> bytes | None:
         """Feed httptools; return the bytes to feed next, None if there are none."""
