@@ -221,7 +221,7 @@ class Request:
     def knows(self, etag: str) -> bool:
         """Return whether If-None-Match has this tag (RFC 9110, 13.1.2, weak comparison)."""
         tags = [tag.strip() for tag in self.headers.get("if-none-match", "").split(",")]
-        return tags == ["*"] or etag in (tag.removeprefix("W/") for tag in tags)
+        return tags == ["*"] or etag in [tag.removeprefix("W/") for tag in tags]
 
 
 class Response:

@@ -46,7 +46,7 @@ class ResponseWriter:
         self._deferred = None
         self._respond(request, self._tick.begin(self._respond, request))
         self._was_told_to_continue = False
-        return self._deferred
+        return self._take_deferred()
 
     def transfer(self, request: Request, begun: Response, ended: Callable[[bool], None]) -> None:
         """Make and send a response by a transfer; ``begun`` is the result of `answer`.
@@ -95,6 +95,10 @@ class ResponseWriter:
             self._deferred = response
             return
         self._outbox.put(serialize(request, response, self._context.date()))
+
+    def _take_deferred(self) -> Response | None:
+        deferred, self._deferred = self._deferred, None
+        return deferred
 
     def _answer_quickly(self, quick: QuickAnswers, request: Request, now: int) -> bool:
         """Queue the quick answer to a request; return whether there is one."""
