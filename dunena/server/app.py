@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dunena import DEFAULT_PORT, PORT_MAX
 from dunena.dialects.conversation import Conversation
@@ -44,12 +44,14 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.garbage import GarbageCollection
 from dunena.server.http.connection import HttpConnection
 from dunena.server.http.message import Response
+from dunena.server.http_date import HttpDate
 from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, MESSAGES_BYTES_MAX
 from dunena.server.listeners import BindError, Listeners
 from dunena.server.loading import LoadingCancelledError, load_in_thread
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.outside import Outside
 from dunena.server.paced import Pacer
+from dunena.server.quick_answers import QuickAnswers
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.seconds import seconds_to_next
@@ -197,7 +199,7 @@ class Server:
         self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._garbage: GarbageCollection | None = None
-        self._date = (0, "")
+        self._date = HttpDate()
 
     async def start(
         self, progress: Progress | None = None, is_cancelled: Callable[[], bool] = lambda: False
@@ -392,7 +394,7 @@ class Server:
                 raise BindError(settings.host, OSError(errno.EADDRINUSE, "somebody answers on it"))
             self._listeners = await Listeners.open(
                 loop,
-                lambda: HttpConnection(self._context),
+                lambda: cast("asyncio.Protocol", HttpConnection(self._context)),
                 settings.host,
                 settings.port,
                 self._tls,
@@ -405,7 +407,7 @@ class Server:
         """Bind the port at an address of the network, where the server is to be shared."""
         return await Listeners.open(
             self._loop,
-            lambda: HttpConnection(self._context, is_shared=True),
+            lambda: cast("asyncio.Protocol", HttpConnection(self._context, is_shared=True)),
             host,
             self.port,
             self._tls,
@@ -494,9 +496,10 @@ class Server:
                 lambda at_ms, action: loop.call_at(at_ms / 1000, action),
             ),
             new_id=lambda: str(uuid.uuid4()),
-            date=self._http_date,
+            date=self._date.text,
             new_conversation=self._new_conversation,
             new_receiver=None if shared is None else shared.new_receiver,
+            quick=QuickAnswers(views, admission, self._date) if shared is None else None,
         )
 
     def _build_sessions(
@@ -663,15 +666,6 @@ class Server:
     def _evict_excess(self, _message: None, _now: int) -> None:
         with suppress(WriteRefusedError):  # the next write tries again
             self.store.evict_excess()
-
-    def _http_date(self) -> str:
-        """The Date header's value, made once a second."""
-        from email.utils import formatdate  # imported when needed, so that the server starts faster
-
-        second = int(time.time())
-        if self._date[0] != second:
-            self._date = (second, formatdate(second, usegmt=True))
-        return self._date[1]
 
 
 def bind_failure(settings: Settings, failure: BindError) -> StartError:

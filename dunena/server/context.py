@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dunena.dialects.conversation import Conversation
@@ -13,8 +13,10 @@ from dunena.server.access.peers import Proxies
 from dunena.server.access.refusals import Refusals
 from dunena.server.bulk import Bulk
 from dunena.server.compression import Compressors
+from dunena.server.http.known_heads import KnownHeads
 from dunena.server.outbox import Outbox
 from dunena.server.paced import PacedOutbox, Pacer
+from dunena.server.quick_answers import QuickAnswers
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.sessions import Sessions
@@ -29,7 +31,9 @@ class Context:
 
     ``new_id`` makes a client's id; ``date`` returns the present value of the Date header;
     ``new_conversation`` makes the conversation of a WebSocket, ``new_receiver`` what receives its
-    messages; None for a receiver that answers each at once.
+    messages; None for a receiver that answers each at once. ``heads`` are the header blocks that
+    were sent before. ``quick`` answers the requests of HTTP that are asked most; None to let the
+    routes answer all.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -50,6 +54,8 @@ class Context:
     date: Callable[[], str]
     new_conversation: Callable[..., Conversation] = Conversation
     new_receiver: Callable[..., Any] | None = None
+    heads: KnownHeads = field(default_factory=KnownHeads)
+    quick: QuickAnswers | None = None
 
     def pace(self, output: Output, interval_ms: float) -> PacedOutbox:
         """Make the subscriber of a connection's watch that wants so many ms between updates."""

@@ -239,19 +239,32 @@ class Routes:
         handler = self._handler_of(route, request)
         if isinstance(handler, Response):
             return handler if route is not None else self._user_pages.say_unknown(request, now)
-        has_fields = route is None or not route.is_original
         try:
             response = handler(request, now)
-        except ClientError as error:
-            self._stats.count(error)
-            response = Response.refusal(error, has_fields=has_fields)
-        except WriteRefusedError as refused:
-            response = Response.refusal(StorageFailedError(refused.reason), has_fields=has_fields)
-        except BadTargetError:
-            response = Response.refusal(ClientError("Bad request target"), has_fields=has_fields)
+        except (ClientError, WriteRefusedError, BadTargetError) as error:
+            response = self._explained(route, error)
         if route is not None and route.is_live:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    def explain(self, request: Request, error: ClientError | WriteRefusedError) -> Response:
+        """Make the response of an error that answering an admitted request came to."""
+        route = self._find(request.path)
+        response = self._explained(route, error)
+        if route is not None and route.is_live:
+            response.headers["Cache-Control"] = "no-store"
+        return self._readable(route, request, response)
+
+    def _explained(
+        self, route: _Path | None, error: ClientError | WriteRefusedError | BadTargetError
+    ) -> Response:
+        if isinstance(error, ClientError):
+            self._stats.count(error)
+        elif isinstance(error, WriteRefusedError):
+            error = StorageFailedError(error.reason)
+        else:
+            error = ClientError("Bad request target")
+        return Response.refusal(error, has_fields=route is None or not route.is_original)
 
 
 def _bound(route: Route, handlers: Handlers) -> RouteHandler:

@@ -39,6 +39,8 @@ def wsload(compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "incr-64x1",
         "txn-10",
         "http-set",
+        "http-kv-get",
+        "http-kv-put",
     ],
 )
 def test_the_load_generator_measures_a_workload(wsload, name):

@@ -33,6 +33,10 @@ def feed_in_pieces(parser: RequestParser, stream: bytes, cuts: list[int]) -> lis
     return requests
 
 
+def parts_of(request: Request) -> tuple[object, ...]:
+    return request.method, request.target, request.headers, request.body, request.has_body
+
+
 @given(st.lists(st.sampled_from([GET, POST, CHUNKED]), max_size=4), st.booleans(), st.data())
 def test_requests_are_parsed_the_same_from_any_chunks(
     parts: list[bytes], upgrades: bool, data: st.DataObject
@@ -42,7 +46,7 @@ def test_requests_are_parsed_the_same_from_any_chunks(
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=10))
     whole, cut = RequestParser(BODY_MAX), RequestParser(BODY_MAX)
     expected = whole.feed(stream)
-    assert feed_in_pieces(cut, stream, cuts) == expected
+    assert [*map(parts_of, feed_in_pieces(cut, stream, cuts))] == [*map(parts_of, expected)]
     assert len(expected) == len(parts) + upgrades
     assert whole.rest == cut.rest == (behind if upgrades else None)
     assert whole.fault is None

@@ -167,8 +167,13 @@ class TestPhrases:
         assert Redis().get().message == "*2\r\n$3\r\nGET\r\n$10\r\nkey:%d\r\n"
 
     def test_http_phrases_state_the_length_of_the_body(self):
-        head, _, body = Http().set().message.partition("\r\n\r\n")
-        assert f"Content-Length: {measured_length(body, 0)}" in head
+        for talk in (Http().set(), Http().put_plain()):
+            head, _, body = talk.message.partition("\r\n\r\n")
+            assert f"Content-Length: {measured_length(body, 0)}" in head
+
+    def test_http_phrases_for_plain_values_store_every_key_before(self):
+        assert Http().get_plain().preload == Http().put_plain().preload
+        assert Http().put_plain().message.startswith("PUT /kv/key:%d ")
 
     def test_nats_phrases_state_the_length_of_the_payload(self):
         assert Nats(5).set_and_see().message == "PUB $KV.bench.own%c 5\r\n%z\r\n"

@@ -37,6 +37,7 @@ from dunena.server.access.peers import NOBODY, group_of
 from dunena.server.access.refusals import NAME_CHARS_MAX, Refusals
 from dunena.server.access.token_rate_limiter import TokenRateLimiter
 from dunena.server.access.tokens import Tokens
+from dunena.server.http.known_heads import AdmissionState, AdmittedHead, KnownHead
 from dunena.server.http.message import JSON, Request, Response
 from dunena.settings import Settings, is_loopback_host
 from dunena.telemetry import Telemetry
@@ -79,6 +80,7 @@ class Admission:
     """Applies the rules of admission for one server.
 
     ``port`` is the one the server listens on. ``disk_pages`` is the decision on pages from disk.
+    ``state`` changes with everything that decisions depend on besides the request.
     """
 
     def __init__(
@@ -102,6 +104,9 @@ class Admission:
         self.disk_pages.always |= bool(settings.allow_origins & {NULL_ORIGIN, ANY_ORIGIN})
         # Browsers send a cookie to all ports of a host, so its name has the port.
         self._cookie_name = f"dunena_session_{port}"
+        self.state = AdmissionState()
+        self._tokens.on_change(self.state.change)
+        self.disk_pages.on_change(self.state.change)
         self._own_names = {settings.host.lower(), socket.gethostname().lower()} - {""}
         self._refused: dict[str, RefusedOrigin] = {}
 
@@ -125,7 +130,16 @@ class Admission:
             self._telemetry.refused_origins += 1
             self._refusals.tell_cross_site(request.path)
             return Response.error(403, "Cross-site request not allowed")
-        return self._refusal_of_token(request) if needs_token else None
+        if not needs_token:
+            return None
+        refusal = self._refusal_of_token(request)
+        if refusal is None and request.head is not None and not is_page:
+            self._remember(request, request.head)
+        return refusal
+
+    def is_slowed(self, address: str) -> bool:
+        """Return whether the clients of an address have to wait before they present a token."""
+        return self._seconds_to_wait(group_of(address), self._clock_seconds()) > 0
 
     def refusal_of_page(self, request: Request) -> Response | None:
         """Return the response that refuses a GET write to a page; None if no page sent it.
@@ -351,9 +365,7 @@ class Admission:
         if not presented:
             return self._unauthorized()
         group, now = group_of(request.address), self._clock_seconds()
-        # Behind a proxy that is no setting, all clients look like programs of this machine. If
-        # these were slowed down, one client could lock out all others.
-        seconds = 0.0 if group == NOBODY else self._token_rate_limiter.seconds_to_wait(group, now)
+        seconds = self._seconds_to_wait(group, now)
         if seconds > 0:
             self._telemetry.refused_tries += 1
             self._refusals.tell_guesser(group)
@@ -367,6 +379,33 @@ class Admission:
                 return None
             self._token_rate_limiter.failed(group, secret, now)
         return self._unauthorized()
+
+    def _seconds_to_wait(self, group: str, now: float) -> float:
+        # Behind a proxy that is no setting, all clients look like programs of this machine. If
+        # these were slowed down, one client could lock out all others.
+        return 0.0 if group == NOBODY else self._token_rate_limiter.seconds_to_wait(group, now)
+
+    def _remember(self, request: Request, head: KnownHead) -> None:
+        """Remember that requests with a header block were admitted, until `state` changes.
+
+        A wrong token before the right one counts each time, so such a block is decided on anew.
+        """
+        has_token = self.wants_token(request)
+        if has_token:
+            find, secret = self._presented_tokens(request)[0]
+            if find(secret) is not request.grant:
+                return
+        lines = [
+            f"{name}: {value}\r\n"
+            for name, value in self.cors_headers(request, is_page=False).items()
+        ]
+        head.admitted = AdmittedHead(
+            self.state.number,
+            request.grant,
+            "".join(lines).encode("latin-1"),
+            is_shared=request.is_shared,
+            has_token=has_token,
+        )
 
     def _unauthorized(self) -> Response:
         self._telemetry.refused_tokens += 1

@@ -10,6 +10,7 @@ stops.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -44,6 +45,11 @@ class NullOriginPolicy:
         self._file = None if folder is None else folder / FILE_NAME
         self.always = always
         self._is_chosen = False
+        self._changed: Callable[[], None] = lambda: None
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` after each further decision."""
+        self._changed = changed
 
     def load(self) -> None:
         """Read the stored decision; a file that cannot be read counts as a refusal."""
@@ -81,4 +87,5 @@ class NullOriginPolicy:
             draft.write_bytes(orjson.dumps({_FIELD: let_in}))
             draft.replace(self._file)
         self._is_chosen = let_in
+        self._changed()
         _log.info("pages opened from disk are %s", "let in" if let_in else "refused")

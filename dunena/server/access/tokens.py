@@ -18,7 +18,7 @@ import hashlib
 import hmac
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,9 +73,14 @@ class Tokens:
         self._shared: list[_Known] = []
         self._get_secrets: dict[bytes, Grant] = {}
         self._own_get_secrets: dict[bytes, Grant] = {}
+        self._changed: Callable[[], None] = lambda: None
         self._take(_read(file) if file is not None else [])
         if file is not None:
             _warn_of_readers(file)
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever other tokens may be valid from now on."""
+        self._changed = changed
 
     @property
     def are_needed(self) -> bool:
@@ -184,6 +189,7 @@ class Tokens:
             for known in tokens
             if known.get_secret is not None
         } | self._own_get_secrets
+        self._changed()
 
     def _signature(self) -> tuple[int, int, int] | None:
         """Return what changes when the file does: time, size and inode; None if it is missing."""

@@ -45,14 +45,38 @@ _ANSWERING: Final = (_OPEN, *_BUSY)
 _AT_ITS_END: Final = (HttpState.ENDING, HttpState.LINGERING)
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection:
     """One connection while it speaks HTTP.
 
-    ``is_shared``: it was accepted where the server is shared on the network.
+    It has the methods of `asyncio.Protocol` but does not inherit from it, as a compiled class
+    cannot have an interpreted base. ``is_shared``: it was accepted where the server is shared on
+    the network.
     """
+
+    __slots__ = (
+        "_context",
+        "_flow",
+        "_following",
+        "_held",
+        "_is_shared",
+        "_lingered_bytes",
+        "_outbox",
+        "_peer",
+        "_requests",
+        "_state",
+        "_telemetry",
+        "_tick",
+        "_transport",
+        "_turn",
+        "_wait_seconds_max",
+        "_waits_since",
+        "_writer",
+    )
 
     def __init__(self, context: Context, *, is_shared: bool = False) -> None:
         self._context = context
+        self._tick = context.tick
+        self._telemetry = context.telemetry
         self._is_shared = is_shared
         self._transport: asyncio.Transport
         self._outbox: Outbox
@@ -64,11 +88,11 @@ class HttpConnection(asyncio.Protocol):
         self._following: HeldInState | None = None  # in the state WAITING
         # These do not depend on the state:
         body_bytes_max = context.settings.limits.message_bytes_max
-        self._requests = RequestQueue(body_bytes_max, self._wants_body)
+        self._requests = RequestQueue(body_bytes_max, self._wants_body, context.heads)
         self._turn = Turn()
         self._held = HeldBytes(context.registry, self._give_up)
-        self._waits_since = context.loop.time()
-        self._wait_seconds_max = REQUEST_SECONDS_MAX
+        self._waits_since: float = context.loop.time()
+        self._wait_seconds_max: float = REQUEST_SECONDS_MAX
 
     # --- asyncio ---
 
@@ -109,8 +133,8 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse received bytes and answer every complete request."""
-        self._context.telemetry.bytes_received += len(data)
-        if self._state not in _ANSWERING:
+        self._telemetry.bytes_received += len(data)
+        if self._state is not _OPEN and self._state not in _ANSWERING:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > LINGER_BYTES_MAX:
                 self.abort()
@@ -190,7 +214,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _answer(self) -> None:
         """Answer requests until there are none, the outbox is full or the turn is over."""
-        turn, tick = self._turn, self._context.tick
+        turn, tick = self._turn, self._tick
         requests, outbox = self._requests, self._outbox
         if turn.is_waiting:
             return
@@ -211,7 +235,7 @@ class HttpConnection(asyncio.Protocol):
                 continue
             not_looked_at += REQUEST_BYTES
             self._take(requests.pop())
-        if self._state in _ANSWERING:
+        if self._state is _OPEN or self._state in _ANSWERING:
             self._go_on_later()
 
     def _parse(self) -> int:
@@ -228,6 +252,9 @@ class HttpConnection(asyncio.Protocol):
     def _wants_body(self, request: Request) -> bool:
         request.address = self._peer.address_of(request)
         request.is_shared = self._is_shared
+        quick = self._context.quick
+        if quick is not None and quick.wants_body(request):
+            return True
         return self._context.routes.wants_body(request)
 
     def _take(self, request: Request) -> None:
@@ -237,7 +264,7 @@ class HttpConnection(asyncio.Protocol):
         if request.wants_upgrade:
             self._upgrade(request)
             return
-        self._context.telemetry.http_requests += 1
+        self._telemetry.http_requests += 1
         deferred = self._writer.answer(request)
         if deferred is None:
             self._answered(request)
@@ -329,7 +356,7 @@ class HttpConnection(asyncio.Protocol):
     def _go_on_later(self) -> None:
         """Arrange how the connection continues after `_answer` has stopped."""
         requests = self._requests
-        if self._state in _BUSY or self._turn.is_waiting:
+        if self._turn.is_waiting or (self._state is not _OPEN and self._state in _BUSY):
             pass  # the end of the transfer or wait calls this again
         elif requests.has_work:
             if not self._outbox.is_paused:

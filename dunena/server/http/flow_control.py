@@ -16,6 +16,16 @@ class FlowControl:
     ``address``. ``is_reading_paused``: the transport reads nothing from the peer.
     """
 
+    __slots__ = (
+        "_abort",
+        "_address",
+        "_context",
+        "_outbox",
+        "_transport",
+        "_unread",
+        "is_reading_paused",
+    )
+
     def __init__(
         self,
         context: Context,

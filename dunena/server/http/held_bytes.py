@@ -14,6 +14,8 @@ class HeldBytes:
     connections together hold too many bytes and this one the most.
     """
 
+    __slots__ = ("_bodies", "_give_up", "_strangers", "is_stranger", "size")
+
     def __init__(self, registry: Registry, give_up: GiveUp) -> None:
         self._strangers = registry.strangers
         self._bodies = registry.bodies

@@ -1,8 +1,7 @@
 """Parsed HTTP requests and responses to send."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from sys import intern
@@ -14,6 +13,7 @@ import orjson
 from dunena import NAME
 from dunena.dialects.errors import ClientError
 from dunena.dialects.grants import NOTHING, Grant
+from dunena.server.http.known_heads import KnownHead
 
 if TYPE_CHECKING:
     from dunena.dialects.following import HttpFollowing
@@ -58,37 +58,73 @@ class BadTargetError(ValueError):
     """The request target cannot be decoded."""
 
 
-@dataclass(slots=True)
 class Request:
     """One request.
 
-    Header names are lower-case; several lines of one name are joined by commas. ``path`` is as
-    sent, still percent-encoded. ``has_body``: the head announces a body. ``address`` is the host of
-    the client. ``grant`` is that of its token, once the token was checked. ``search`` is the work
-    on its answer if that takes more than one turn. ``is_shared``: it came to an address at which
-    the server is shared on the network (`dunena.server.sharing`).
+    Header names are lower-case; several lines of one name are joined by commas. They are shared
+    with other requests and must not be changed; the Content-Length is not among them. ``path`` is
+    as sent, still percent-encoded. ``has_body``: the head announces a body. ``address`` is the host
+    of the client. ``grant`` is that of its token, once the token was checked. ``search`` is the
+    work on its answer if that takes more than one turn. ``is_shared``: it came to an address at
+    which the server is shared on the network (`dunena.server.sharing`). ``head`` is what is kept of
+    its header block, None if that was not sent before.
 
     A request with a body is admitted by its head: ``is_admitted`` says that its token was right,
     ``refusal`` is the answer to send instead of another, and ``body_bytes_max`` is the limit of its
     path; None for the general limit.
     """
 
-    method: str = "GET"
-    target: str = "/"
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    has_body: bool = False
-    is_keep_alive: bool = True
-    is_http_1_0: bool = False
-    wants_upgrade: bool = False
-    address: str = ""
-    grant: Grant = NOTHING
-    search: "Search | None" = None
-    is_shared: bool = False
-    is_admitted: bool = False
-    refusal: "Response | None" = None
-    body_bytes_max: int | None = None
-    _query: dict[str, list[str]] | None = None  # decoded
+    __slots__ = (
+        "_query",
+        "address",
+        "body",
+        "body_bytes_max",
+        "grant",
+        "has_body",
+        "head",
+        "headers",
+        "is_admitted",
+        "is_http_1_0",
+        "is_keep_alive",
+        "is_shared",
+        "method",
+        "refusal",
+        "search",
+        "target",
+        "wants_upgrade",
+    )
+
+    def __init__(
+        self,
+        method: str = "GET",
+        target: str = "/",
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+        has_body: bool = False,
+        is_keep_alive: bool = True,
+        is_http_1_0: bool = False,
+        is_shared: bool = False,
+        grant: Grant = NOTHING,
+        address: str = "",
+        head: KnownHead | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers: dict[str, str] = {} if headers is None else headers
+        self.body = body
+        self.has_body = has_body
+        self.is_keep_alive = is_keep_alive
+        self.is_http_1_0 = is_http_1_0
+        self.wants_upgrade = False
+        self.address = address
+        self.grant = grant
+        self.search: Search | None = None
+        self.is_shared = is_shared
+        self.head = head
+        self.is_admitted = False
+        self.refusal: Response | None = None
+        self.body_bytes_max: int | None = None
+        self._query: dict[str, list[str]] | None = None  # decoded
 
     @property
     def path(self) -> str:
@@ -185,10 +221,9 @@ class Request:
     def knows(self, etag: str) -> bool:
         """Return whether If-None-Match has this tag (RFC 9110, 13.1.2, weak comparison)."""
         tags = [tag.strip() for tag in self.headers.get("if-none-match", "").split(",")]
-        return tags == ["*"] or etag in (tag.removeprefix("W/") for tag in tags)
+        return tags == ["*"] or etag in [tag.removeprefix("W/") for tag in tags]
 
 
-@dataclass(slots=True)
 class Response:
     """One response; ``headers`` are those besides the ones that every response has.
 
@@ -202,15 +237,39 @@ class Response:
     it ends.
     """
 
-    status: int
-    body: bytes = b""
-    content_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    closes: bool = False
-    length: int | None = None
-    later: "Callable[[], Prepared] | Cut | Search | None" = None
-    follows: "HttpFollowing | ValueWait | Parking | None" = None
-    is_stream: bool = False
+    __slots__ = (
+        "body",
+        "closes",
+        "content_type",
+        "follows",
+        "headers",
+        "is_stream",
+        "later",
+        "length",
+        "status",
+    )
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: str = JSON,
+        headers: dict[str, str] | None = None,
+        closes: bool = False,
+        length: int | None = None,
+        later: "Callable[[], Prepared] | Cut | Search | None" = None,
+        follows: "HttpFollowing | ValueWait | Parking | None" = None,
+        is_stream: bool = False,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers: dict[str, str] = {} if headers is None else headers
+        self.closes = closes
+        self.length = length
+        self.later = later
+        self.follows = follows
+        self.is_stream = is_stream
 
     @classmethod
     def error(
@@ -252,12 +311,13 @@ AnswerRequest = Callable[[Request, Response | None], None]
 """Ends the state WAITING of a connection with the response to its request."""
 
 
-class Parking(ABC):
-    """Where requests wait until what they change is stored."""
+class Parking:
+    """Where requests wait until what they change is stored; ``hold`` holds one until then."""
 
-    @abstractmethod
-    def hold(self, request: Request, answer: AnswerRequest) -> HeldInState:
-        """Hold a request until it is answered by ``answer``."""
+    __slots__ = ("hold",)
+
+    def __init__(self, hold: Callable[[Request, AnswerRequest], HeldInState]) -> None:
+        self.hold = hold
 
 
 class Search:
@@ -324,7 +384,7 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
     """
     body = response.body
     has_content = response.status not in _NO_BODY_STATUSES
-    head = f"{_opening(response.status, response.content_type)}Date: {date}\r\n"
+    head = f"{opening(response.status, response.content_type)}Date: {date}\r\n"
     if has_content and not response.is_stream:
         length = len(body) if response.length is None else response.length
         head += f"Content-Length: {length}\r\n"
@@ -339,8 +399,8 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
 
 
 @cache
-def _opening(status: int, content_type: str) -> str:
-    """Return the status line and the headers that all responses of a kind have."""
+def opening(status: int, content_type: str) -> str:
+    """Return the status line and the headers that all responses of a kind have, but for Date."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     if content_type and status not in _NO_BODY_STATUSES:
         lines.append(f"Content-Type: {content_type}")

@@ -9,9 +9,11 @@ import logging
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import httptools
 
+from dunena.server.http.known_heads import KnownHeads
 from dunena.server.http.message import Request, Response
 from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX, SKIPPED_BODY_BYTES_MAX
 
@@ -30,15 +32,49 @@ class RequestParser:
     answer to a request that cannot be parsed; nothing after it is parsed. ``rest`` are the bytes
     after a request to upgrade, None if there was none. ``awaits_continue``: the client waits for
     100 (Continue) before it sends its body (RFC 9110, 10.1.1). ``let_in`` is the request whose body
-    is being received, or was when the fault was found.
+    is being received, or was when the fault was found. Whole requests whose header block is in
+    ``heads`` are read without httptools.
     """
 
+    __slots__ = (
+        "_all_body_bytes_max",
+        "_body",
+        "_body_bytes_max",
+        "_head_bytes",
+        "_header_count",
+        "_heads",
+        "_is_in_head",
+        "_is_last",
+        "_known_body_bytes_max",
+        "_length",
+        "_parser",
+        "_request",
+        "_skipped_bytes",
+        "_unended_bytes",
+        "_wants_body",
+        "_was_heard",
+        "_whole",
+        "awaits_continue",
+        "fault",
+        "is_in_request",
+        "is_over",
+        "is_skipping",
+        "let_in",
+        "rest",
+    )
+
     def __init__(
-        self, body_bytes_max: int, wants_body: Callable[[Request], bool] = lambda _: True
+        self,
+        body_bytes_max: int,
+        wants_body: Callable[[Request], bool] | None = None,
+        heads: KnownHeads | None = None,
     ) -> None:
-        self._wants_body = wants_body
+        self._wants_body = _wants_everything if wants_body is None else wants_body
+        self._heads = KnownHeads() if heads is None else heads
         self._all_body_bytes_max = self._body_bytes_max = body_bytes_max
-        self._parser = httptools.HttpRequestParser(self)
+        self._known_body_bytes_max = min(body_bytes_max, SKIPPED_BODY_BYTES_MAX)
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._length = ""  # the Content-Length
         self._whole: list[Request] = []
         self._request = Request(target="")
         self._is_in_head = False
@@ -74,9 +110,16 @@ class RequestParser:
         if self.rest is not None:
             self.rest += data
             return []
-        left: bytes | None = data
-        while left is not None and self.fault is None and not self._is_last:
-            left = self._read(left)
+        is_between = not self.is_in_request
+        position = 0
+        if is_between and not self._is_last and self.fault is None:
+            position = self._read_known(data)
+        if position < len(data):
+            left: bytes | None = data[position:] if position else data
+            while left is not None and self.fault is None and not self._is_last:
+                left = self._read(left)
+            if is_between and not position and not self.is_in_request and len(self._whole) == 1:
+                self._remember(data, self._whole[0])
         whole, self._whole = self._whole, []
         return whole
 
@@ -87,6 +130,45 @@ class RequestParser:
         self._wants_body = _wants_nothing  # the former function refers to the connection
         self._request = Request(target="")
         self._body = bytearray()
+
+    def _read_known(self, data: bytes) -> int:
+        """Read requests whose header blocks are known; return where the first other one begins."""
+        position = 0
+        while position < len(data) and self.fault is None:
+            found = self._heads.find(data, position)
+            if found is None or found.end - found.body_at > self._known_body_bytes_max:
+                break
+            head = found.head
+            self.let_in = None
+            request = Request(found.method, found.target, head.headers)
+            request.head = head
+            request.has_body = head.has_length
+            position = found.end
+            if position == found.body_at:
+                self._whole.append(request)
+            else:
+                self._take_body(request, data[found.body_at : position])
+        return position
+
+    def _take_body(self, request: Request, body: bytes) -> None:
+        """Complete a request by its body, unless that is not wanted or larger than permitted."""
+        if self._wants_body(request):
+            limit = request.body_bytes_max
+            if limit is not None and len(body) > limit:
+                self.let_in = request
+                self._body_bytes_max = limit
+                self._fail_body()
+                return
+            request.body = body
+        self._whole.append(request)
+
+    def _remember(self, data: bytes, request: Request) -> None:
+        """Let the header block of a request that is all of ``data`` be known from now on."""
+        is_usual = request.is_keep_alive and self.fault is None and self.rest is None
+        if is_usual and request.target.startswith("/"):
+            line = f"{request.method} {request.target} HTTP/1.1\r\n"
+            if data.startswith(line.encode("latin-1")):
+                request.head = self._heads.remember(data, request.headers, len(request.body))
 
     def _read(self, data: bytes) -> bytes | None:
         """Feed httptools; return the bytes to feed next, None if there are none."""
@@ -129,7 +211,7 @@ class RequestParser:
             return rest or None
         self._whole.pop()
         self._is_last = False
-        return _without_offer(request) + rest
+        return _without_offer(request, self._length) + rest
 
     # --- httptools' callbacks ---
 
@@ -180,7 +262,7 @@ class RequestParser:
             and offer == "websocket"
             and not request.is_http_1_0  # RFC 9110, 7.8
         )
-        length = request.headers.get("content-length", "")
+        length = self._length = request.headers.pop("content-length", "")
         request.has_body = bool(length) or "transfer-encoding" in request.headers
         if fault is not None:
             self._fail(*fault)
@@ -288,9 +370,11 @@ def _take_host_of_target(request: Request) -> None:
         request.target = rest if rest.startswith("/") else f"/{rest}"
 
 
-def _without_offer(request: Request) -> bytes:
-    """Serialize a request's head without its offer to upgrade."""
+def _without_offer(request: Request, length: str) -> bytes:
+    """Serialize a request's head without its offer to upgrade; ``length`` is "" for none."""
     headers = dict(request.headers)
+    if length:
+        headers["content-length"] = length
     del headers["upgrade"]
     options = headers.pop("connection", "").split(",")
     kept = [option.strip() for option in options if option.strip().lower() != "upgrade"]
@@ -300,6 +384,10 @@ def _without_offer(request: Request) -> bytes:
     lines = [f"{request.method} {request.target} HTTP/{version}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _wants_everything(_request: Request) -> bool:
+    return True
 
 
 def _wants_nothing(_request: Request) -> bool:

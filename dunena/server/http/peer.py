@@ -16,10 +16,12 @@ class Peer:
     related addresses (see `group_of`).
     """
 
+    __slots__ = ("_context", "group", "host", "is_proxy")
+
     def __init__(self, context: Context, transport: asyncio.BaseTransport) -> None:
         self._context = context
         self.host = peer_host(transport)
-        self.is_proxy = context.proxies.has(self.host)
+        self.is_proxy: bool = context.proxies.has(self.host)
         self.group = NOBODY if self.is_proxy else group_of(self.host)
 
     def address_of(self, request: Request) -> str:

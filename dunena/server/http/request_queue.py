@@ -6,6 +6,7 @@ The bytes are parsed in parts of limited size, so that many small requests take 
 from collections import deque
 from collections.abc import Callable
 
+from dunena.server.http.known_heads import KnownHeads
 from dunena.server.http.message import Request
 from dunena.server.http.parser import RequestParser
 from dunena.server.limits import TURN_LOOK_BYTES
@@ -20,8 +21,15 @@ class RequestQueue:
     an attribute, as a call costs more.
     """
 
-    def __init__(self, body_bytes_max: int, wants_body: Callable[[Request], bool]) -> None:
-        self.parser = RequestParser(body_bytes_max, wants_body)
+    __slots__ = ("_unread", "_unread_at", "complete", "has_peer_ended", "has_work", "parser")
+
+    def __init__(
+        self,
+        body_bytes_max: int,
+        wants_body: Callable[[Request], bool],
+        heads: KnownHeads | None = None,
+    ) -> None:
+        self.parser = RequestParser(body_bytes_max, wants_body, heads)
         self.has_peer_ended = False
         self.has_work = False
         self._unread = b""  # received bytes, of which those from `_unread_at` on are not parsed
@@ -46,7 +54,7 @@ class RequestQueue:
             self._unread = b""
         else:
             part = self._cut_part()
-        self.complete += self.parser.feed(part)
+        self.complete.extend(self.parser.feed(part))
         if not self.complete and not self._unread:
             self.has_work = False
         return len(part)

@@ -51,7 +51,7 @@ class SharedRoutes(Routes):
             if refusal is not None:
                 return refusal
             request.is_admitted = True
-        return Response(200, follows=self._parking)
+        return Response(200, follows=self._parking.place)
 
     def refusal_of_upgrade(self) -> Response | None:
         """Return that nothing is loaded yet; None if all is."""
@@ -81,13 +81,14 @@ class SharedRoutes(Routes):
         return methods is not None and method in methods
 
 
-class HttpParking(Parking):
+class HttpParking:
     """Holds HTTP requests until the log has stored what they change."""
 
     def __init__(self, coordinator: Coordinator, routes: SharedRoutes, planning: Routes) -> None:
         self.coordinator = coordinator
         self.routes = routes
         self.planning = planning
+        self.place = Parking(self.hold)
 
     def hold(self, request: Request, answer: AnswerRequest) -> HeldInState:
         """Hold a request until it is answered."""

@@ -2,7 +2,8 @@
 //
 //     bun bun_server.js PORT
 //
-// One process; values in memory alone. WebSocket on every path, and GET /get/{key} and POST /set.
+// One process; values in memory alone. WebSocket on every path, GET /get/{key} and POST /set, and GET and
+// PUT of /kv/{key}, which have the value alone.
 
 const values = new Map();
 
@@ -33,12 +34,25 @@ async function post(request) {
   return json(update(key));
 }
 
+function read(request) {
+  const value = values.get(request.params.key);
+  return value === undefined ? json('{"error":"Key not found"}', 404) : json(JSON.stringify(value));
+}
+
+async function put(request) {
+  const { key } = request.params;
+  const status = values.has(key) ? 204 : 201;
+  store(key, await request.json());
+  return new Response(null, { status });
+}
+
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.argv[2]),
   routes: {
     "/get/:key": { GET: (request) => json(update(request.params.key)) },
     "/set": { POST: post },
+    "/kv/:key": { GET: read, PUT: put },
   },
   fetch: (request, server) =>
     server.upgrade(request) ? undefined : json('{"error":"Not found"}', 404),

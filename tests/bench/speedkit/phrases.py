@@ -70,6 +70,14 @@ class Phrases:
         """Write a random key and be told that it was stored."""
         return None
 
+    def get_plain(self) -> Talk | None:
+        """Read a random one of the keys, and get its value alone."""
+        return None
+
+    def put_plain(self) -> Talk | None:
+        """Write a random one of the keys, which all exist, by its value alone."""
+        return None
+
     def mget(self, count: int) -> Talk | None:
         """Read ``count`` random keys at once."""
         return None
@@ -180,7 +188,7 @@ class Dunena(Phrases):
 
 
 class Http(Phrases):
-    """`GET /get/{key}` and `POST /set` over connections that stay open."""
+    """`GET /get/{key}`, `POST /set` and `/kv/{key}` over connections that stay open."""
 
     def get(self) -> Talk:
         preload = self._post("key:%i")
@@ -190,11 +198,27 @@ class Http(Phrases):
     def set(self) -> Talk:
         return Talk(self._post("key:%d"), "http", expected=VALUE)
 
+    def get_plain(self) -> Talk:
+        message = "GET /kv/key:%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        return replace(self.put_plain(), message=message, expected=VALUE)
+
+    def put_plain(self) -> Talk:
+        preload = self._put("key:%i")
+        return Talk(self._put("key:%d"), "http", preload=preload, preload_replies=1)
+
+    @classmethod
+    def _post(cls, key: str) -> str:
+        return "POST /set HTTP/1.1\r\nHost: 127.0.0.1\r\n" + cls._body(_json(key=key, value=VALUE))
+
+    @classmethod
+    def _put(cls, key: str) -> str:
+        head = f"PUT /kv/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        return head + cls._body(json.dumps(VALUE))
+
     @staticmethod
-    def _post(key: str) -> str:
-        body = _json(key=key, value=VALUE)
-        head = "POST /set HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        return f"{head}Content-Length: {measured_length(body, 0)}\r\n\r\n{body}"
+    def _body(body: str) -> str:
+        head = "Content-Type: application/json\r\nContent-Length: "
+        return f"{head}{measured_length(body, 0)}\r\n\r\n{body}"
 
 
 class Redis(Phrases):

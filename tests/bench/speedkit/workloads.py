@@ -210,6 +210,20 @@ WORKLOADS = (
     _resume("10000", 10_000, "100 keys changed 100 times each"),
     _get("http-get", 64, 1, "`GET /get/{key}`, 64 x 1, kept alive", HTTP),
     _set("http-set", "`POST /set`, 64 x 1, kept alive", HTTP),
+    Workload(
+        "http-kv-get",
+        "`GET /kv/{key}`, 64 x 1, kept alive",
+        lambda phrases: phrases.get_plain(),
+        64,
+        ways=(HTTP,),
+    ),
+    Workload(
+        "http-kv-put",
+        "`PUT /kv/{key}`, 64 x 1, kept alive",
+        lambda phrases: phrases.put_plain(),
+        64,
+        ways=(HTTP,),
+    ),
     _delivery(60),
     _delivery(1000),
     Workload(

@@ -1,7 +1,7 @@
 /* Replies: cut out of what a connection received, in the server's protocol.
  *
  *   WS           one for each text or binary frame
- *   HTTP         one for each response; it must have a Content-Length and say 200 or 201
+ *   HTTP         one for each response; it must say 200 or 201 and have a Content-Length, or say 204
  *   RESP         one for each value (Redis); an error ends the run
  *   RESP_PUSHES  as RESP, but only what was pushed counts (RESP3's ">")
  *   NATS         NATS' text protocol inside WebSocket frames: MSG, HMSG and PONG count */
@@ -35,6 +35,7 @@ static size_t http_length(const uint8_t *bytes, size_t length) {
     if (!end) return 0;
     if (length < 12 || memcmp(bytes + 9, "20", 2)) fail("an answer that is no success: %.*s", (int)length, bytes);
     size_t head = end + 4 - bytes;
+    if (bytes[11] == '4') return head; /* 204 has no body and tells of none: RFC 9110, section 8.6 */
     for (const uint8_t *line = bytes; line < end; line += line_length(line, end + 2 - line)) {
         if (strncasecmp((const char *)line, field, sizeof field - 1)) continue;
         size_t whole = head + strtoul((const char *)line + sizeof field - 1, NULL, 10);
