@@ -149,7 +149,7 @@ sys.stdout.buffer.write(zstandard.ZstdCompressor(compression_params=settings).co
 
 def _compress(kit: Kit, source: Path) -> bytes:
     """A file as a frame of zstd."""
-    command = [kit.python, "-c", _COMPRESS, str(LEVEL)]
+    command: list[str | Path] = [kit.python, "-c", _COMPRESS, str(LEVEL)]
     with source.open("rb") as data, kit.log.open("ab") as errors:
         done = subprocess.run(command, stdin=data, stdout=PIPE, stderr=errors, check=False)
     if done.returncode != 0:
