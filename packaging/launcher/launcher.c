@@ -47,7 +47,7 @@
 #define FILE_VARIABLE "_DUNENA_FILE" /* tells the program which file the person started */
 #define LOCK_LOWEST 3                /* 0 to 2 may be closed, and must not become the lock */
 #define TRIES_MAX 3                  /* others may unpack or remove the same version meanwhile */
-#define DRAFT_SECONDS_MAX (60 * 60)
+#define DRAFT_SECONDS_MAX 10         /* it has a lock long before that, while it is in use */
 #define UNUSED_SECONDS_MAX (7 * 24 * 60 * 60)
 #define PLACES_MAX 5
 
