@@ -3,11 +3,14 @@
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from dunena.cli.plain_serve import PlainServe, read
 from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED, StartMode
 from dunena.desktop.onefile import reopen_standard_files, restore_library_path
 from dunena.desktop.terminal import was_double_clicked
+
+if TYPE_CHECKING:
+    from dunena.cli.plain_serve import PlainServe
 
 COMPLETION_VARIABLE = "_DUNENA_COMPLETE"
 """Environment variable that a shell sets to ask for completions."""
@@ -31,9 +34,14 @@ def start_mode() -> StartMode:
     return DOUBLE_CLICKED if is_named_alone() and was_double_clicked() else TYPED
 
 
-def plain_serve() -> PlainServe | None:
+def plain_serve() -> "PlainServe | None":
     """Return what to serve, if the command line is one that needs no typer."""
-    return None if COMPLETION_VARIABLE in os.environ else read(command_words(), os.environ)
+    words = command_words()
+    if words[:1] != ["serve"] or COMPLETION_VARIABLE in os.environ:
+        return None
+    from dunena.cli.plain_serve import read  # other commands need no table of settings
+
+    return read(words, os.environ)
 
 
 def set_up_process() -> None:
