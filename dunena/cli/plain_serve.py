@@ -1,4 +1,4 @@
-"""`dunena serve` as it is usually typed, read without typer, whose import costs a start 25 ms.
+"""`dunena serve` as it is usually typed, read without typer, whose import costs a start some 20 ms.
 
 Whatever is not plain is left to typer: an error, `--help`, a variable that has several values, a
 path that is looked at. So this has no message of its own, and what it does read means what it
