@@ -141,7 +141,10 @@ _COMPRESS = """
 import sys, zstandard
 data = sys.stdin.buffer.read()
 settings = zstandard.ZstdCompressionParameters.from_level(
-    int(sys.argv[1]), source_size=len(data), window_log=max(10, len(data).bit_length())
+    int(sys.argv[1]),
+    source_size=len(data),
+    window_log=max(10, len(data).bit_length()),
+    write_checksum=True,
 )
 sys.stdout.buffer.write(zstandard.ZstdCompressor(compression_params=settings).compress(data))
 """

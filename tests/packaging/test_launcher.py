@@ -312,6 +312,21 @@ class TestDamage:
         assert (only(place.cache) / "dunena").is_file()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS starts no program that was changed")
+@pytest.mark.parametrize("away", [20, 40, 60])
+def test_a_damaged_download_is_not_unpacked(place: Place, tmp_path: Path, away: int) -> None:
+    data = bytearray(place.file.read_bytes())
+    data[data.index(b"\n\n\x28\xb5\x2f\xfd") + away] ^= 1
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(data)
+    damaged.chmod(0o755)
+    process = place.start(file=damaged)
+    _, errors = process.communicate(timeout=SECONDS_MAX)
+    assert process.returncode == 1
+    assert "decompressing" in errors
+    assert list(place.cache.iterdir()) == []
+
+
 class TestOldVersions:
     def old(self, place: Place, seconds_ago: float, name: str = "0123456789abcdef") -> Path:
         """What another version left, used last so long ago."""
