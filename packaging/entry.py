@@ -17,7 +17,8 @@ def leave(*_: object) -> NoReturn:
 def interrupt_once(*_: object) -> NoReturn:
     """Ctrl+C before there is a server; the second one must not interrupt the end.
 
-    There always is a second: a terminal tells both processes, and the parent tells its child again.
+    On Windows there always is a second: a terminal tells both processes of the single file, and the
+    parent tells its child again.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -26,6 +27,8 @@ def interrupt_once(*_: object) -> NoReturn:
 def run() -> None:
     """Import everything, and start."""
     signal.signal(signal.SIGINT, leave)
+    # Where a launcher unpacked the program and became it (launcher/): the file of the user's.
+    sys.executable = os.environ.pop("_DUNENA_FILE", sys.executable)
     from dunena import cli
 
     cli.load()

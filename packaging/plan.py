@@ -4,7 +4,6 @@ Nothing here needs PyInstaller, so that every branch can be tested on every syst
 value of `sys.platform` throughout: "linux", "darwin" or "win32".
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,7 +289,10 @@ COMPRESSED = {
     "SYMLINK": False,
     "ZIPFILE": True,
 }
-"""Whether an entry of the single file is compressed, by PyInstaller's name for its kind."""
+"""Whether an entry of PyInstaller's single file is compressed, by its name for the kind of entry.
+
+Only Windows has that file; elsewhere packkit/launcher.py packs.
+"""
 
 
 def is_stripped(system: str) -> bool:
@@ -300,21 +302,6 @@ def is_stripped(system: str) -> bool:
     of libraries, on Windows there are none in them.
     """
     return system == "linux"
-
-
-_STORED_RAW = re.compile(r"libcrypto\b")
-
-
-def is_stored_raw(system: str, place: str) -> bool:
-    """Whether a library is stored without compression.
-
-    It makes the file larger and the start quicker: most of OpenSSL is the largest library but one,
-    and the time to inflate it is a tenth of a start. What our own code is compiled to is half as
-    large, and compressing it makes the file a megabyte and a half smaller. On macOS libraries must
-    stay what PyInstaller knows as libraries, or they are not signed; on Windows that was not
-    measured.
-    """
-    return system == "linux" and _STORED_RAW.match(place) is not None
 
 
 def is_compressed_data(place: str) -> bool:

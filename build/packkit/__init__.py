@@ -4,6 +4,7 @@ Reading order:
 
 choice    which executables are asked for, and which of them this machine can make
 archives  the archives beside them, the same bytes every time
+launcher  the single file on Linux and macOS, made from PyInstaller's folder
 builder   PyInstaller run on packaging/dunena.spec
 commands  the command itself
 

@@ -17,6 +17,7 @@ from devkit.environment import BUILDING, EXECUTABLE
 from devkit.requirements import ROOT
 from releasekit.targets import NAME, Target
 
+from packkit import launcher
 from packkit.archives import pack
 
 SPEC = ROOT / "packaging" / "dunena.spec"
@@ -49,6 +50,9 @@ def build(target: Target, output: Path, work: Path, *, is_pure: bool) -> list[Pa
     run_quietly(command, "PyInstaller", log, build_environ(site, work, seconds), folder=work)
     executable = work / "made" / target.executable
     folder = work / "made" / "folder"
+    if sys.platform in launcher.SYSTEMS and folder.exists():
+        kit = launcher.prepare(python, work / "zstd", log)
+        launcher.make(kit, folder, NAME, executable, work / "launcher")
     for needed in (executable, folder):
         if not needed.exists():
             raise CommandError(f"PyInstaller made no {needed.name} (all of its output: {log})")
@@ -59,7 +63,11 @@ def build(target: Target, output: Path, work: Path, *, is_pure: bool) -> list[Pa
 
 def build_environ(site: Path, work: Path, seconds: int) -> dict[str, str]:
     """The variables that PyInstaller runs with, on top of this process's own."""
+    # A launcher's payload is compressed as a whole: a seventh smaller than with modules that were
+    # compressed one by one before, and no start has to decompress them.
+    packed_later = {"PYINSTALLER_ZLIB_COMPRESSION_LEVEL": "0"}
     return {
+        **(packed_later if sys.platform in launcher.SYSTEMS else {}),
         "PYTHONPATH": str(site),
         # The order of sets decides the order in files.
         "PYTHONHASHSEED": "1",

@@ -1,5 +1,6 @@
-"""Everything that lies inside a file: archives, and what PyInstaller packs into an executable."""
+"""Everything that lies inside a file: archives, and what was packed into an executable."""
 
+import io
 import struct
 import tarfile
 import zipfile
@@ -8,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+import zstandard
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
 from PyInstaller.archive.readers import ArchiveReadError, CArchiveReader
 
 from releasekit import archives
@@ -16,7 +20,13 @@ from releasekit.errors import ReleaseError
 ELF_MAGIC = b"\x7fELF"
 
 # gzip says EOFError of a file that was cut.
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError)
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, zstandard.ZstdError, struct.error),
+    *(OSError, EOFError),
+)
+
+_LAUNCHED = ".dunena"
+"""The section of a launcher with the program (packaging/launcher/launcher.c has its form)."""
 
 
 def walk(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -51,9 +61,27 @@ def _contents(path: Path, data: bytes) -> Iterator[tuple[str, bytes]]:
         for member in archives.read(path):
             yield member.name, member.data
     elif data.startswith(ELF_MAGIC):
+        yield from _launched(data)
         try:
             packed = CArchiveReader(str(path))
         except ArchiveReadError:
             return  # a program that nothing was packed into
         for inner in packed.toc:
             yield inner, packed.extract(inner)
+
+
+def _launched(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """The files of the program that a launcher has in it; nothing for any other program."""
+    try:
+        section = ELFFile(io.BytesIO(data)).get_section_by_name(_LAUNCHED)
+    except (ELFError, ValueError):  # who reads it as a program says so
+        return
+    if section is None:
+        return
+    index, _, frame = section.data().partition(b"\n\n")
+    contents = io.BytesIO(zstandard.ZstdDecompressor().decompress(frame[:-1]))
+    for line in index.decode().splitlines():
+        kind, size, place = line.split(" ", 2)
+        content = contents.read(int(size))
+        if kind in "fx":
+            yield place, content

@@ -1,9 +1,13 @@
 """The command line: the entry points that every start of the program calls.
 
-`program` holds the Typer app; each command is a module of the package `commands`.
+`program` holds the Typer app; each command is a module of the package `commands`. A server that is
+started as usual needs neither (`plain_serve`).
 """
 
 import gc
+import sys
+
+EXIT_INTERRUPTED = 130  # the code that shells report for a program that Ctrl+C ended
 
 
 def load() -> None:
@@ -14,18 +18,32 @@ def load() -> None:
     so it is off during the imports, and `gc.freeze` keeps it from scanning them later.
     """
     gc.disable()
-    from dunena.cli import command_table, program
+    from dunena.cli import start
 
-    command_table.import_command(program.first_word())
+    if start.plain_serve() is not None:
+        import dunena.cli.serving  # noqa: F401 - what `run` needs
+    else:
+        from dunena.cli import command_table, program  # noqa: F401 - as above
+
+        command_table.import_command(next(iter(start.command_words()), ""))
     gc.freeze()
     gc.enable()
 
 
 def run() -> None:
     """Run the command that the command line names, with what `load` imported."""
-    from dunena.cli import program
+    from dunena.cli import start
 
-    program.run()
+    start.set_up_process()
+    plain = start.plain_serve()
+    try:
+        if plain is not None and plain.serve(start.start_mode()):
+            return
+        from dunena.cli import program
+
+        program.run()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def main() -> None:

@@ -52,12 +52,8 @@ _HAVE_SETTINGS = ("serve", "doctor")
 
 _BY_HTTP = ("get", "set", "del", "mget", "mset", "keys")
 
-_RUN_WITH = {"serve": "dunena.cli.running"} | dict.fromkeys(_BY_HTTP, "dunena.client.http")
+_RUN_WITH = {"serve": "dunena.cli.serving"} | dict.fromkeys(_BY_HTTP, "dunena.client.http")
 """Modules that the most used commands import when they run, by command."""
-
-
-COMPLETION_VARIABLE = "_DUNENA_COMPLETE"
-"""Environment variable that a shell sets to ask for completions."""
 
 
 def set_up_completion() -> None:

@@ -2,8 +2,6 @@
 
 from typing import NoReturn
 
-import typer
-
 from dunena.desktop.terminal import say
 
 EXIT_FAILED = 1
@@ -13,5 +11,7 @@ EXIT_NO_SERVER = 4
 
 def fail(reason: str, code: int = EXIT_FAILED) -> NoReturn:
     """Print ``reason`` to standard error and raise `typer.Exit` with ``code``."""
+    import typer  # imported here, as a server starts without it
+
     say(f"dunena: {reason}", error=True)
     raise typer.Exit(code)

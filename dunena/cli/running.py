@@ -9,15 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import typer
-
 from dunena import PORT_MAX
 from dunena.cli.banner import banner
 from dunena.cli.code import show_code
 from dunena.cli.failure import EXIT_FAILED
 from dunena.cli.loading_progress import LoadingProgress
 from dunena.cli.start_mode import StartMode
-from dunena.desktop.onefile import OneFileLife, unpacked_folder
+from dunena.desktop.onefile import OneFileLife, is_apart, unpacked_folder
 from dunena.desktop.terminal import say, shows_codes, wait_for_key
 from dunena.persistence.interface import OpenError
 from dunena.server.addresses import network_urls
@@ -66,7 +64,7 @@ class _RunningAlready(Exception):  # noqa: N818 - it is no error to the person w
 def run_server(settings: Settings, start_mode: StartMode, notes: list[str]) -> None:
     """Run a server until it is told to stop.
 
-    ``notes`` are lines for the banner. Print one line and raise `typer.Exit` with code 1 if the
+    ``notes`` are lines for the banner. Print one line and exit with code 1 if the
     server cannot start, or cannot store everything when it stops.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -82,10 +80,10 @@ def run_server(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         say(f"dunena: {error}", error=True)
         if start_mode.keeps_window:
             wait_for_key()
-        raise typer.Exit(EXIT_FAILED) from None
+        sys.exit(EXIT_FAILED)
     except StopError as error:
         say(f"dunena: {error}", error=True)
-        raise typer.Exit(EXIT_FAILED) from None
+        sys.exit(EXIT_FAILED)
 
 
 async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> None:
@@ -107,7 +105,7 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         server.time_collections()
         # Clients are served meanwhile. The banner comes after it: a person who reads it may remove
         # the file that the program was started from.
-        await asyncio.to_thread(load_rest, is_everything=folder is not None)
+        await asyncio.to_thread(load_rest, is_everything=is_apart())
         if server.log is not None:
             await _check_store(server, server.log, stop)
         _greet(server, notes)

@@ -1,9 +1,12 @@
-"""The life of a one-file executable, which unpacks itself into a temporary folder and runs there.
+"""The life of a one-file executable, which unpacks itself into a folder and runs there.
 
-A one-file executable (PyInstaller) is two processes. The parent unpacks everything into a temporary
-folder (``_MEI...``), starts the executable again as its child, and removes the folder when the
-child has ended. This module does the rest in the child: if the parent is killed, it ends the
-program and removes the folder in its place; it also removes the folders of earlier killed runs.
+On Linux and macOS a launcher unpacks it once per version, into the user's cache, and becomes the
+program there (packaging/launcher): all that remains to be done is to load everything early.
+
+On Windows a one-file executable (PyInstaller) is two processes. The parent unpacks everything into
+a temporary folder (``_MEI...``), starts the executable again as its child, and removes the folder
+when the child has ended. This module does the rest in the child: if the parent is killed, it ends
+the program and removes the folder in its place; it also removes the folders of earlier killed runs.
 """
 
 import os
@@ -35,6 +38,19 @@ def unpacked_folder() -> Path | None:
     if folder is None or not Path(folder).name.startswith(_PREFIX):
         return None
     return Path(folder)
+
+
+def is_apart() -> bool:
+    """Return whether the program's files are elsewhere than the file that was started.
+
+    Both may then be removed while it runs: a cleaner may take those that were unpacked, and an
+    update replace the other.
+    """
+    folder = getattr(sys, "_MEIPASS", None)
+    if folder is None:
+        return False
+    started_in = Path(sys.executable).resolve().parent
+    return unpacked_folder() is not None or started_in not in Path(folder).resolve().parents
 
 
 def restore_library_path() -> None:

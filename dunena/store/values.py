@@ -172,6 +172,8 @@ def text_size(encoded: bytes) -> int:
 def _without_slack(encoded: bytes) -> bytes:
     """Return what orjson has encoded, without the memory that it takes besides: 4 to 8 KB."""
     return encoded if len(encoded) >= _SLACK_IS_LITTLE_BYTES else bytes(memoryview(encoded))
+
+
 def _plain_size(members: dict[str, JsonValue]) -> int:
     """Return the size in bytes of an object of simple members as compact JSON in ASCII.
 

@@ -9,9 +9,9 @@ set -euo pipefail
 
 program=$1
 folder=$(mktemp -d)
-# A place of its own to unpack into, where nothing of another program can be left.
+# Places of its own to unpack into and for temporary files, of which nothing may be left.
 mkdir "$folder/temporary"
-export TMPDIR=$folder/temporary
+export XDG_CACHE_HOME=$folder/cache TMPDIR=$folder/temporary
 server=
 trap 'if [ -n "$server" ]; then kill -9 "$server" 2>/dev/null || true; fi; rm -rf "$folder"' EXIT
 

@@ -51,6 +51,7 @@ class Program:
         self.path = path
         self.prefix: list[str] = []
         self.base = base
+        self.cache = base / "cache"
         self.temporary = base / "tmp"
         self.current = base / "current"
         self.temporary.mkdir()
@@ -66,7 +67,7 @@ class Program:
             names = ("SYSTEMROOT", "SYSTEMDRIVE", "USERPROFILE", "LOCALAPPDATA")
             kept = {name: os.environ[name] for name in names if name in os.environ}
             return {**kept, "TEMP": str(self.temporary), "TMP": str(self.temporary), **extra}
-        return {"TMPDIR": str(self.temporary), **extra}
+        return {"TMPDIR": str(self.temporary), "XDG_CACHE_HOME": str(self.cache), **extra}
 
     def run(self, *words: str, **extra: str) -> "subprocess.CompletedProcess[str]":
         """Run it to its end."""
@@ -86,11 +87,16 @@ class Program:
         return BareServer(self, folder or self.base / "values", *words, extra=extra)
 
     def unpacked(self) -> list[Path]:
-        """What was unpacked by runs that are going on, or left by runs that are over."""
+        """What was unpacked for one run, by those that are going on or left by those that ended."""
         return sorted(self.temporary.glob(UNPACKED))
 
+    def version(self) -> Path:
+        """What the launcher unpacked for all runs: the one version in the cache, and no draft."""
+        (found,) = (self.cache / "dunena").iterdir()
+        return found
+
     def assert_nothing_left(self) -> None:
-        """Everything unpacked is gone, at once or in a moment, and nothing else was written."""
+        """What was unpacked for a run is gone, at once or in a moment; nothing else was written."""
         # The parent removes the folder after the child has ended, which is when the port is free.
         wait_until(lambda: not self.unpacked(), f"{self.unpacked()} gone")
         assert list(self.temporary.iterdir()) == []
@@ -128,19 +134,6 @@ class BareServer(ServerProcess):
     def _words(self) -> list[str]:
         folder = [] if self.folder is None else ["--cache-dir", str(self.folder)]
         return ["serve", "--port", str(self.port), *folder, *self._arguments]
-
-    def child(self) -> int:
-        """The process that serves; the one that was started unpacked the file for it."""
-        if sys.platform == "linux":
-            process = self.process.pid
-            children = Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()
-        else:
-            command = ["/usr/bin/pgrep", "-P", str(self.process.pid)]
-            children = subprocess.run(
-                command, capture_output=True, text=True, check=True
-            ).stdout.split()
-        assert len(children) == 1, children
-        return int(children[0])
 
     def wait(self) -> int:
         """The exit code, once everything it wrote was read."""

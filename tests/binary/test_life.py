@@ -1,4 +1,4 @@
-"""The two processes of the executable: stops, kills, and the removal of the unpacked folder."""
+"""The life of the executable's process: stops, kills, and what becomes of the unpacked files."""
 
 import os
 import signal
@@ -32,12 +32,12 @@ def get_value(server: BareServer) -> str:
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-@pytest.mark.parametrize("to_group", [False, True], ids=["parent", "group"])
+@pytest.mark.parametrize("to_group", [False, True], ids=["process", "group"])
 def test_a_signal_stops_the_executable_cleanly(program: Program, name: str, to_group: bool):
     server = program.server().start()
     set_value(server, "written")
     number = getattr(signal, name)
-    # A terminal tells both processes, a service manager the one it started.
+    # A terminal tells all processes of the group, a service manager the one it started.
     (os.killpg if to_group else os.kill)(server.process.pid, number)
     assert server.wait() == 0, server.log
     assert server.log == ""
@@ -62,7 +62,7 @@ def test_ctrl_c_during_a_start_prints_no_traceback(program: Program):
     server = program.server()
     process = server.launch()
     # Before it loads that, Python is not ready yet, and what a signal does is not ours to decide.
-    wait_until(lambda: _has_loaded(server, "_asyncio"), "the child importing")
+    wait_until(lambda: _has_loaded(server, "_asyncio"), "Python importing")
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=15)
     assert "Traceback" not in errors
@@ -71,53 +71,32 @@ def test_ctrl_c_during_a_start_prints_no_traceback(program: Program):
     program.assert_nothing_left()
 
 
-def test_killing_the_parent_stops_the_child(program: Program):
+@linux_only
+def test_the_executable_is_one_process(program: Program):
+    with program.server() as server:
+        process = server.process.pid
+        children = Path(f"/proc/{process}/task/{process}/children").read_text("ascii")
+        assert children == ""
+        assert str(program.version()) in Path(f"/proc/{process}/maps").read_text("utf-8")
+
+
+def test_a_killed_executable_leaves_nothing_but_what_the_next_start_uses(program: Program):
     server = program.server().start()
     set_value(server, "written")
+    version = program.version()
     os.kill(server.process.pid, signal.SIGKILL)
     assert server.wait() == -signal.SIGKILL
     wait_until(lambda: not is_open(server.port), "the port free")
     program.assert_nothing_left()
     with server:
         assert "written" in get_value(server)
-
-
-def test_killing_the_child_ends_the_parent(program: Program):
-    server = program.server().start()
-    set_value(server, "written")
-    os.kill(server.child(), signal.SIGKILL)
-    assert server.wait() == -signal.SIGKILL
-    program.assert_nothing_left()
-    with server:
-        assert "written" in get_value(server)
-
-
-def test_the_next_start_removes_the_folder_of_two_killed_processes(program: Program):
-    server = program.server().start()
-    (left,) = program.unpacked()
-    os.killpg(server.process.pid, signal.SIGKILL)
-    server.wait()
-    assert program.unpacked() == [left]
-    with program.server() as other:
-        wait_until(lambda: not left.exists(), "what the killed run left gone")
-        assert len(program.unpacked()) == 1
-        assert is_open(other.port)
-    program.assert_nothing_left()
-
-
-def test_a_start_keeps_the_folder_of_a_running_program(program: Program):
-    with program.server(folder=program.base / "one") as first:
-        (kept,) = program.unpacked()
-        with program.server(folder=program.base / "two"):
-            assert (kept / "dunena" / "web").is_dir()
-        assert kept.is_dir()
-        set_value(first, "still there")
+        assert program.version() == version
 
 
 def test_the_server_continues_when_its_unpacked_folder_is_removed(program: Program):
-    """A cleaner of temporary folders may remove it."""
+    """A cleaner of caches or temporary folders may remove it."""
     with program.server() as server:
-        (folder,) = program.unpacked()
+        folder = program.version()
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         for place in ("/test", "/metrics", "/health", "/stats"):
@@ -160,6 +139,6 @@ def test_the_executable_runs_with_closed_output_and_errors(program: Program):
 
 def _has_loaded(server: BareServer, library: str) -> bool:
     try:
-        return library in Path(f"/proc/{server.child()}/maps").read_text(encoding="utf-8")
-    except (AssertionError, OSError):
+        return library in Path(f"/proc/{server.process.pid}/maps").read_text(encoding="utf-8")
+    except OSError:
         return False

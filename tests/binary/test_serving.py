@@ -12,7 +12,7 @@ import trustme
 from websockets.sync.client import connect
 
 import dunena
-from tests.binary.program import Program, free_port, wait_until
+from tests.binary.program import WINDOWS, Program, free_port, wait_until
 
 WEB = Path(dunena.__file__).parent / "web"
 ASSETS = sorted(
@@ -125,7 +125,8 @@ def test_two_executables_run_at_once(program: Program):
     with ExitStack() as stack:
         first = stack.enter_context(program.server(folder=program.base / "one"))
         second = stack.enter_context(program.server(folder=program.base / "two"))
-        assert len(program.unpacked()) == 2
+        # On Windows each has unpacked its own files, elsewhere they share them.
+        assert len(program.unpacked()) == 2 if WINDOWS else program.version().is_dir()
         assert first.stop() == 0
         assert json.loads(get(f"{second.url}/info"))["name"] == "dunena"
     program.assert_nothing_left()

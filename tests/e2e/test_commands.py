@@ -1211,7 +1211,8 @@ from dunena import cli
 sys.argv = ["dunena", "serve"]
 cli.load()
 assert "dunena.server.app" in sys.modules
-late = {"websockets.server", "websockets.frames", "platformdirs", "prometheus_client", "watchfiles",
+late = {"typer", "filelock", "websockets.server", "websockets.frames", "platformdirs",
+    "prometheus_client", "watchfiles",
     "dunena.server.status.openapi", "segno", "dunena.qr_code", "dunena.server.access.sign_in"}
 print(late & set(sys.modules))
 """

@@ -200,6 +200,16 @@ class TestBuilder:
         assert environ["SOURCE_DATE_EPOCH"] == "123"
         assert environ["PYTHONHASHSEED"].isdecimal()
 
+    @pytest.mark.parametrize(
+        ("system", "level"), [("linux", "0"), ("darwin", "0"), ("win32", None)]
+    )
+    def test_modules_are_compressed_only_where_no_launcher_is(
+        self, monkeypatch, tmp_path, system, level
+    ):
+        monkeypatch.setattr(sys, "platform", system)
+        environ = load("packkit.builder").build_environ(tmp_path, tmp_path, 123)
+        assert environ.get("PYINSTALLER_ZLIB_COMPRESSION_LEVEL") == level
+
     def test_source_time_is_source_date_epoch_or_a_fixed_time_without_git(
         self, monkeypatch, tmp_path
     ):

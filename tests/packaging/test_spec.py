@@ -148,25 +148,6 @@ class TestStorage:
     def test_only_linux_executables_are_stripped(self, plan):
         assert [system for system in SYSTEMS if plan.is_stripped(system)] == ["linux"]
 
-    @pytest.mark.parametrize("place", ["libcrypto.so.3", "libcrypto.so.1.1"])
-    def test_openssl_is_stored_uncompressed_on_linux(self, plan, place):
-        assert plan.is_stored_raw("linux", place)
-        assert not plan.is_stored_raw("darwin", place)
-
-    @pytest.mark.parametrize(
-        "place",
-        [
-            "libpython3.11.so.1.0",
-            "dunena/native__mypyc.cpython-313-x86_64-linux-gnu.so",
-            "libssl.so.3",
-            "lib/libcrypto.so",
-            "libcryptox.so",
-            "dunena/hub.cpython-313-darwin.so",
-        ],
-    )
-    def test_other_libraries_are_compressed_on_linux(self, plan, place):
-        assert not plan.is_stored_raw("linux", place)
-
     @pytest.mark.parametrize(
         ("place", "kept"),
         [

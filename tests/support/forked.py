@@ -176,11 +176,11 @@ def _run_program() -> None:
 
     That would be half of what a copy costs: it writes to all the memory that was shared till then.
     """
-    from dunena.cli import program
+    from dunena import cli
 
     code = 0
     try:
-        program.run()
+        cli.run()
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise

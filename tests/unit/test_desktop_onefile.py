@@ -168,6 +168,21 @@ def test_unpacked_folder_is_recognized_by_its_name(monkeypatch: pytest.MonkeyPat
     assert onefile.unpacked_folder() is None, "a folder that was not unpacked is not swept"
 
 
+def test_is_apart_tells_an_unpacked_program_from_a_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert not onefile.is_apart(), "run from source"
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "dunena"))
+    for unpacked, is_apart in (
+        (tmp_path / "_internal", False),
+        (tmp_path / "cache" / "dunena" / "0123" / "_internal", False),
+        (tmp_path.parent / "cache" / "_internal", True),
+        (tmp_path / "_MEIabc", True),
+    ):
+        monkeypatch.setattr(sys, "_MEIPASS", str(unpacked), raising=False)
+        assert onefile.is_apart() is is_apart, unpacked
+
+
 @pytest.mark.parametrize(
     ("before", "frozen", "after"),
     [

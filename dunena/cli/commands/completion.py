@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument
 
-from dunena.cli.command_table import COMPLETION_VARIABLE
+from dunena.cli.start import COMPLETION_VARIABLE
 from dunena.desktop.terminal import say
 
 

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from dunena.persistence.disk.disk import Disk, join
 from dunena.persistence.disk.dry import DryDisk
 from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS
+from dunena.persistence.disk.folder_lock import FolderLock, FolderLockedError
 from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.layout import Layout
 from dunena.persistence.disk.paths import PRIVATE_FOLDER, extended, folds_case
@@ -147,10 +146,10 @@ def _alone(root: Path) -> Iterator[None]:
     if not private.is_dir():
         yield
         return
-    lock = FileLock(private / "lock")
+    lock = FolderLock(private / "lock")
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
+        lock.acquire()
+    except FolderLockedError:
         url = Records(RealDisk(), str(private)).load_address()
         where = f" ({url})" if url else ""
         raise InUseError(f"a dunena{where} is using {root}; stop it first", url) from None

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from dunena.histogram import Histogram
+from dunena.persistence.disk.folder_lock import FolderLock, FolderLockedError
 from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.gc_pause import keep_for_good
 from dunena.persistence.disk.hand_edits import HandEdits
@@ -66,7 +65,7 @@ class DiskEngine:
         self._root = extended(root)
         self._fsync = fsync
         self._private = self._root / PRIVATE_FOLDER
-        self._lock = FileLock(self._private / "lock", thread_local=False)
+        self._lock = FolderLock(self._private / "lock")
         self._disk = RealDisk()
         self._storage = FolderStorage(
             self._disk,
@@ -98,13 +97,13 @@ class DiskEngine:
         try:
             self._disk.make_root(str(self._root))
             self._disk.make_folder(str(self._private))
-            self._lock.acquire(blocking=False)
+            self._lock.acquire()
             storage.records.prepare()
             self._wake = wake or self._wake
             loaded = storage.open(folds_case=folds_case(self._private), progress=progress)
             if wake is not None:
                 self._watch.begin()
-        except Timeout:
+        except FolderLockedError:
             url = storage.records.load_address()
             raise InUseError(
                 f"another dunena{f' ({url})' if url else ''} is using {self._root};"
