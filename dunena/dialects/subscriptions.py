@@ -63,7 +63,7 @@ class Subscriptions:
         self._table = table
         self._count_max = limits.subscriptions_max
         self._output = output
-        self._pacing: Pacing | None = pacing
+        self._pacing = pacing
         self.holder = holder
         self._keys: set[EntryId] | None = None
         self._channels: set[str] | frozenset[str] = _NO_CHANNELS  # of one at most, it is shared
@@ -154,7 +154,7 @@ class Subscriptions:
         ``interval_ms`` is the time between two updates. Raise `TooManyError` above the limits of
         subscriptions, patterns and paths.
         """
-        if self._has_ended or self._pacing is None:
+        if self._has_ended:
             return None
         watches = self._watches
         if watches is None:
@@ -231,7 +231,6 @@ class Subscriptions:
         Very many subscriptions are removed from the hub in later turns.
         """
         self._has_ended = True
-        self._pacing = None  # it may lead back to the connection
         if self._watches is not None:
             self._watches.kill()
         if self._end_some():
@@ -246,7 +245,7 @@ class Subscriptions:
             elif self.is_watching:
                 assert self._watches is not None
                 self._watches.end_last()
-            else:
+            elif self._channels:
                 self.unfollow_channel(next(iter(self._channels)))
         return len(self) > 0
 

@@ -179,7 +179,7 @@ class SharedRooms:
     def client(self, dialect: Dialect = Dialect.DUNENA, grant: Grant = EVERYTHING) -> "LaneClient":
         """A client that was greeted already."""
         client = LaneClient(self, dialect, self.views.of(grant), grant=grant)
-        self.tick.run(lambda _, now: client.conversation.open(now), None)
+        self.tick.run(lambda _, now: client.conversation.open("test-id", now), None)
         client.heard()
         return client
 
@@ -208,20 +208,18 @@ class LaneClient(Client):
         self.failures: list[tuple[int, str]] = []
         self._input: deque[bytes] = deque()
         self.receiver = LaneReceiver(
-            rooms.context,
-            self.conversation,
-            "",
-            lambda code, reason: self.failures.append((code, reason)),
-            self._hold,
-            self._release,
-            rooms.coordinator,
-            rooms.parts.plan_views,
+            rooms.context, self.conversation, self, rooms.coordinator, rooms.parts.plan_views
         )
 
-    def _hold(self) -> None:
+    address = ""
+
+    def fail(self, code: int, reason: str) -> None:
+        self.failures.append((code, reason))
+
+    def hold_input(self) -> None:
         self.is_held = True
 
-    def _release(self) -> None:
+    def release_input(self) -> None:
         self.is_held = False
         self._read()
 

@@ -28,7 +28,7 @@ class Desk:
         self.is_broken = False
         self.told: list[tuple[str, int]] = []
         self.failures: list[int] = []
-        self.outbox = CommittedOutbox(self.schedule_flush, Telemetry(), lambda _: None)
+        self.outbox = CommittedOutbox(self.schedule_flush, Telemetry(0), lambda _: None)
         self.later: list[Callable[[], None]] = []
         nobody: Any = None
         conversation = Conversation(
@@ -64,8 +64,8 @@ class Desk:
             raise RuntimeError("on purpose")
 
     @property
-    def replies(self) -> list[Any]:
-        return list(self.outbox._pieces or ())
+    def replies(self) -> list[bytes]:
+        return [piece for piece in self.outbox._pieces or () if isinstance(piece, bytes)]
 
 
 @pytest.mark.parametrize("key", [b"k", "ünïcödé".encode()])

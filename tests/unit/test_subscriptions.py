@@ -33,7 +33,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.batches: list[Any] = []
-        self.outbox = CommittedOutbox(lambda _: None, Telemetry(), self.batches.extend)
+        self.outbox = CommittedOutbox(lambda _: None, Telemetry(0), self.batches.extend)
 
     def entry_ids(self) -> list[EntryId | None]:
         self.outbox.flush()
