@@ -340,7 +340,7 @@ class TestMachine:
         # The guests' time, the last two numbers, is in the user's already.
         before = parse_moment("cpu  100 0 100 700 0 0 50 50 90 90\ncpu0 1 0\n", 100, own=1)
         after = parse_moment("cpu  200 0 200 1300 0 0 50 250 90 90\n", 100, own=2.5)
-        assert before == Moment(whole=10, stolen=0.5, busy=2, own=1)
+        assert before == Moment(whole=10, stolen=0.5, busy=2.5, own=1)
         assert after.besides_since(before) == {"steal_percent": 20, "others_percent": 5}
         assert before.besides_since(before) == {"steal_percent": 0, "others_percent": 0}
 

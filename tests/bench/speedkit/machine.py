@@ -101,10 +101,11 @@ def moment() -> Moment:
 def parse_moment(stat: str, ticks_per_second: int, own: float) -> Moment:
     """Out of the first line of /proc/stat, whose fields proc_stat(5) names."""
     fields = [int(field) / ticks_per_second for field in stat.partition("\n")[0].split()[1:]]
-    # The time of guests, behind what was stolen, is the user's already. That of interrupts is no
-    # program's, whoever caused them.
-    user, nice, system, *_, stolen = fields[:8]
-    return Moment(sum(fields[:8]), stolen, user + nice + system, own)
+    # The time of guests, behind what was stolen, is the user's already. That of interrupts belongs
+    # to whom they interrupt, but on kernels with IRQ_TIME_ACCOUNTING, where it counts as others'.
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = fields[:8]
+    busy = user + nice + system + interrupts + soft_interrupts
+    return Moment(sum(fields[:8]), stolen, busy, own)
 
 
 def _cpu_model() -> str:
