@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,14 +64,21 @@ class Prober:
         assert self._process.stdout is not None, "it is a pipe"
         if self._process.stdout.readline() != "ready\n":
             raise ProberError(self._reason())
+        # Read all the time: a full pipe would stop it.
+        self._lines: list[str] = []
+        self._reader = threading.Thread(
+            target=self._lines.extend, args=[self._process.stdout], daemon=True
+        )
+        self._reader.start()
 
     def stop(self) -> Waits:
         """End it; return what it saw. Raises `ProberError`."""
         self._process.send_signal(signal.SIGTERM)
-        output, errors = self._process.communicate(timeout=STOP_SECONDS_MAX)
-        if self._process.returncode:
-            raise ProberError(errors.strip() or "it failed")
-        return parse(output)
+        self._reader.join(STOP_SECONDS_MAX)
+        if self._process.wait(STOP_SECONDS_MAX):
+            assert self._process.stderr is not None, "it is a pipe"
+            raise ProberError(self._process.stderr.read().strip() or "it failed")
+        return parse("".join(self._lines))
 
     def _reason(self) -> str:
         self._process.kill()
