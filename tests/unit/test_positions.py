@@ -1,5 +1,6 @@
 """What changed since a revision, held against a plain model over random histories."""
 
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -181,6 +182,7 @@ def keep_an_undone_removal(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Positions, "undo", undo)
 
 
+@pytest.mark.skipif("DUNENA_TEST_COMPILED" in os.environ, reason="compiled code is not replaced")
 @pytest.mark.parametrize(
     "sabotage",
     [
@@ -221,6 +223,7 @@ class CountedEntry:
         return self._revision
 
 
+@pytest.mark.skipif("DUNENA_TEST_COMPILED" in os.environ, reason="it takes no other class there")
 def test_since_does_not_touch_older_entries() -> None:
     kept = Positions()
     entries: list[Any] = [CountedEntry(f"k{number}", number) for number in range(1, 1001)]
