@@ -34,15 +34,17 @@ _FALLBACK_TIME = 1_767_225_600
 def build(target: Target, output: Path, work: Path, *, is_pure: bool) -> list[Path]:
     """Make the executable of this machine and its archives in `output`.
 
-    `work` is a folder for everything in between; it must be empty. With `is_pure` nothing is
-    compiled, so that it needs no C compiler. Raises CommandError.
+    `work` is a folder for everything in between; it must be empty. With `is_pure` the hot modules
+    are not compiled; where there is no launcher either, that needs no C compiler. Raises
+    CommandError.
     """
     python = BUILDING.prepare(EXECUTABLE)
     _check_tools(shutil.which("strip"))
     seconds = source_time(os.environ)
     site, log = work / "site", work / "executable.log"
+    hint = "" if sys.platform in launcher.SYSTEMS else PURE_HINT
     # A real installation, apart from the environment: builds at the same time do not meet in it.
-    wheel = build_wheel(python, work / "wheel", log, is_pure=is_pure, hint=PURE_HINT)
+    wheel = build_wheel(python, work / "wheel", log, is_pure=is_pure, hint=hint)
     options: list[str | Path] = ["--no-index", "--no-deps", "--no-compile", "--target", site]
     BUILDING.install([*options, wheel], "installing dunena itself")
     command: list[str | Path] = [python, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]

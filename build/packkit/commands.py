@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     folder("--output", default=ROOT / "dist", help="instead of dist/")
     work = "where everything in between goes and stays; must be empty or not there"
     folder("--work", help=work)
-    pure = "leave the hot modules as Python: slower, and needs no C compiler"
+    pure = "leave the hot modules as Python: slower; needs no C compiler on Windows"
     words.add_argument("--pure", action="store_true", help=pure)
     return words
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
 
+from devkit.compiled import NO_COMPILER
 from devkit.console import CommandError, run_quietly
 from devkit.environment import ONLINE
 from devkit.requirements import FOLDER, ROOT, read_lines
@@ -29,8 +30,6 @@ LEVEL = 22
 """The highest: a build takes some seconds more, and a start takes as long as with any other."""
 
 _HASH_DIGITS = 16
-
-COMPILER_HINT = "; it needs a C compiler"
 
 _FLAGS = ["-O2", "-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections"]
 # The oldest macOS that the libraries in the executable run on.
@@ -74,7 +73,7 @@ def prepare(python: Path, work: Path, log: Path) -> Kit:
     folder = work / archive.name.removesuffix(".tar.gz") / "zstd"
     built = folder / "zstd.o"
     command = [*_compiler(), "-c", folder / "zstd.c", "-o", built]
-    run_quietly(command, "compiling zstd", log, hint=COMPILER_HINT)
+    run_quietly(command, "compiling zstd", log, hint=NO_COMPILER)
     return Kit(python, built, log)
 
 
@@ -93,7 +92,7 @@ def make(kit: Kit, folder: Path, program: str, output: Path, work: Path) -> None
     command += [f'-DPAYLOAD="{payload}"', "-I", kit.zstd.parent]
     command += [SOURCES / "launcher.c", SOURCES / "payload.S", kit.zstd]
     command += [*_LINKED[sys.platform], "-o", output]
-    run_quietly(command, "compiling the launcher", kit.log, hint=COMPILER_HINT)
+    run_quietly(command, "compiling the launcher", kit.log, hint=NO_COMPILER)
 
 
 def _compiler() -> list[str | Path]:

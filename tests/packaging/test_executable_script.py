@@ -229,7 +229,9 @@ class TestBuilder:
         with pytest.raises(load("devkit.console").CommandError, match="apt install binutils"):
             builder._check_tools(None)
 
-    def test_a_missing_compiler_names_the_package_and_the_pure_option(self, tmp_path, monkeypatch):
+    def test_a_missing_compiler_names_the_package_and_on_windows_the_pure_option(
+        self, tmp_path, monkeypatch
+    ):
         """And never makes the slower one by itself."""
         compiled = load("devkit.compiled")
         hint = load("packkit.builder").PURE_HINT
