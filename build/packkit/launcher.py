@@ -72,8 +72,9 @@ def prepare(python: Path, work: Path, log: Path) -> Kit:
         packed.extractall(work, filter="data")
     folder = work / archive.name.removesuffix(".tar.gz") / "zstd"
     built = folder / "zstd.o"
-    command = [*_compiler(), "-c", folder / "zstd.c", "-o", built]
-    run_quietly(command, "compiling zstd", log, hint=NO_COMPILER)
+    # The sources hold their own path, which must be the same for every build.
+    command = [*_compiler(), "-c", "zstd.c", "-o", built.name]
+    run_quietly(command, "compiling zstd", log, hint=NO_COMPILER, folder=folder)
     return Kit(python, built, log)
 
 
