@@ -23,6 +23,7 @@ from dunena.dialects.plain_set import read_plain_set
 from dunena.dialects.services import Holder, Services
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.errors import WriteRefusedError
+from dunena.store.long_strings import LONG_TEXT_BYTES
 from dunena.store.values import InvalidJsonError, JsonValue, decode
 from dunena.watches.pending import PendingUpdate
 
@@ -117,8 +118,8 @@ class Conversation:
         message: JsonValue = None
         answer: bytes | PendingUpdate | None
         try:
-            if self.dialect is _OBJECT_STORE:
-                plain_set = read_plain_set(text)
+            if self.dialect is _OBJECT_STORE and len(text) < LONG_TEXT_BYTES:
+                plain_set = read_plain_set(text, self._services.plain_keys)
                 if plain_set is not None:
                     object_store.carry_out_set(self._services, plain_set, now)
                     return

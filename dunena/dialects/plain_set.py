@@ -22,8 +22,12 @@ _HEAD: Final = b'{"action":"set","key":"'
 _HEAD_BYTES: Final = len(_HEAD)
 _MIDDLE: Final = b'","value":'
 _MIDDLE_BYTES: Final = len(_MIDDLE)
-_QUOTE: Final = ord('"')
 _END: Final = ord("}")
+
+_KEYS_MAX: Final = 4096
+"""Beginnings of messages that are remembered: with the next limit, at most two megabytes."""
+
+_BEGINNING_BYTES_MAX: Final = 256
 
 
 class PlainSet:
@@ -36,33 +40,55 @@ class PlainSet:
         self.value = value
 
 
-def read_plain_set(text: bytes) -> PlainSet | None:
-    """Read a message if it is a plain `set`; return None for any other, also for a wrong one."""
-    if not text.startswith(_HEAD):
+def read_plain_set(text: bytes, keys: dict[bytes, str]) -> PlainSet | None:
+    """Read a message if it is a plain `set`; return None for any other, also for a wrong one.
+
+    ``keys`` remembers the beginnings of such messages with their keys: programs set the same few
+    keys again and again.
+    """
+    middle = text.find(_MIDDLE)
+    if middle <= _HEAD_BYTES or text[-1] != _END:
         return None
-    middle = text.find(_MIDDLE, _HEAD_BYTES)
-    if not _HEAD_BYTES < middle <= _HEAD_BYTES + KEY_BYTES_MAX or text[-1] != _END:
-        return None
+    beginning = text[:middle]
+    key = keys.get(beginning)
+    if key is None:
+        key = _read_key(beginning)
+        if key is None:
+            return None
+        if len(beginning) <= _BEGINNING_BYTES_MAX:
+            if len(keys) >= _KEYS_MAX:
+                keys.clear()  # a client of so many keys does not profit from it
+            keys[beginning] = key
     # A value with another field behind it is no JSON, and is found out by that.
-    name, value = text[_HEAD_BYTES:middle], text[middle + _MIDDLE_BYTES : -1]
-    if b"\\" in name or b'"' in name or not _is_compact(value):
+    value = text[middle + _MIDDLE_BYTES : -1]
+    return PlainSet(key, value) if _is_compact(value) else None
+
+
+def _read_key(beginning: bytes) -> str | None:
+    """Return the key of a message that begins so; None if it is no plain `set` or must be checked.
+
+    ``beginning`` ends before the quote behind the key.
+    """
+    name = beginning.removeprefix(_HEAD)
+    if not beginning.startswith(_HEAD) or not 0 < len(name) <= KEY_BYTES_MAX:
+        return None
+    if b"\\" in name or b'"' in name:
         return None
     try:
         key = name.decode()
     except UnicodeDecodeError:
         return None
-    return PlainSet(key, value) if key.isprintable() else None
+    return key if key.isprintable() else None
 
 
 def _is_compact(value: bytes) -> bool:
     """Return whether a value is JSON exactly as it is stored."""
-    is_string = value.startswith(b'"')
-    if is_string and b"\\" in value:
-        return False  # without an escape a string has one form only
     try:
         decoded: object = _LOADS(value)
-        if is_string:
-            return value[-1] == _QUOTE  # no space follows
+        # Of a string's JSON nothing is as short as its own characters between quotes: each escape,
+        # each character outside of ASCII and each space around it makes it longer.
+        if isinstance(decoded, str) and len(decoded) + 2 == len(value):
+            return True
         # Inside of something else, as in its message: the depth is limited.
         encoded: bytes = _DUMPS((decoded,))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):

@@ -77,6 +77,7 @@ class Services:
 
     ``store`` is what the request may see and change of ``unrestricted_store``, or that itself.
     ``events`` is the hub's channel of all changes that may be seen; None if none may.
+    ``plain_keys`` are what `read_plain_set` remembers.
     ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
     ``answers`` are those of requests with an idempotency key, of all grants; ``scope`` keeps those
     of one grant from the others, and from the same token with other rights. ``channel_rights`` say
@@ -97,6 +98,7 @@ class Services:
     watches: WatchTable = field(default_factory=WatchTable)
     channel_rights: ChannelRights | None = None
     grant: Grant = EVERYTHING
+    plain_keys: dict[bytes, str] = field(default_factory=dict)
 
     @property
     def epoch(self) -> str:

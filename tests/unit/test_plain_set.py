@@ -39,6 +39,7 @@ def read_whole(text: bytes) -> tuple[str, bytes]:
         ("with space", ""),
         ("ünïcödé", "ünïcödé"),
         ("own:000001", "x" * 1000),
+        ("k", 'a/b\n"'),
         ("k", 0),
         ("k", 18446744073709551615),
         ("k", 1.5),
@@ -51,7 +52,7 @@ def read_whole(text: bytes) -> tuple[str, bytes]:
 )
 def test_a_plain_set_is_read(key: str, value: Any) -> None:
     text = orjson.dumps({"action": "set", "key": key, "value": value})
-    found = read_plain_set(text)
+    found = read_plain_set(text, {})
     assert found is not None
     assert (found.key, found.value) == read_whole(text) == (key, orjson.dumps(value))
 
@@ -71,7 +72,6 @@ def test_a_plain_set_is_read(key: str, value: Any) -> None:
         HEAD + b"k" + MIDDLE + b" 1}",
         HEAD + b"k" + MIDDLE + b'"x" }',
         HEAD + b"k" + MIDDLE + b'"\\u0041"}',
-        HEAD + b"k" + MIDDLE + b'"a/b\\n"}',
         HEAD + b"k" + MIDDLE + b"-0}",
         HEAD + b"k" + MIDDLE + b"1e5}",
         HEAD + b"k" + MIDDLE + b"18446744073709551616}",
@@ -94,16 +94,36 @@ def test_a_plain_set_is_read(key: str, value: Any) -> None:
     ],
 )
 def test_any_other_message_is_left_to_be_decoded(text: bytes) -> None:
-    assert read_plain_set(text) is None
+    assert read_plain_set(text, {}) is None
 
 
 @given(st.lists(_PIECES, max_size=4), st.lists(_PIECES, max_size=6))
 def test_what_is_read_is_what_decoding_would_find(name: list[bytes], rest: list[bytes]) -> None:
     text = HEAD + b"".join(name) + MIDDLE + b"".join(rest) + b"}"
-    found = read_plain_set(text)
+    found = read_plain_set(text, {})
     if found is not None:
         assert set(decode(text)) == {"action", "key", "value"}
         assert (found.key, found.value) == read_whole(text)
+
+
+def test_a_key_is_read_once_and_its_value_each_time() -> None:
+    keys: dict[bytes, str] = {}
+    for value in (b"1", b"2", b'"x"'):
+        found = read_plain_set(HEAD + b"k" + MIDDLE + value + b"}", keys)
+        assert found is not None
+        assert (found.key, found.value) == ("k", value)
+    assert keys == {HEAD + b"k": "k"}
+    assert read_plain_set(HEAD + b"k" + MIDDLE + b"x}", keys) is None
+
+
+def test_few_beginnings_are_remembered_and_no_long_ones() -> None:
+    keys: dict[bytes, str] = {}
+    for number in range(5_000):
+        read_plain_set(HEAD + b"%d" % number + MIDDLE + b"1}", keys)
+        assert len(keys) <= 4096
+    assert read_plain_set(HEAD + b"4999" + MIDDLE + b"1}", keys) is not None
+    assert read_plain_set(HEAD + b"long" * 100 + MIDDLE + b"1}", keys) is not None
+    assert max(map(len, keys)) <= 256
 
 
 def test_a_value_is_as_deep_as_it_may_be_in_any_message() -> None:
@@ -113,9 +133,9 @@ def test_a_value_is_as_deep_as_it_may_be_in_any_message() -> None:
         try:
             read_whole(text)
         except InvalidJsonError:
-            assert read_plain_set(text) is None
+            assert read_plain_set(text, {}) is None
         else:
-            assert read_plain_set(text) is not None
+            assert read_plain_set(text, {}) is not None
             depths.add(depth)
     assert 240 in depths
     assert 269 not in depths
