@@ -141,9 +141,18 @@ def test_a_message_is_answered(case: Case):
 
 
 def test_a_transport_tells_its_peer_and_its_socket(case: Case):
-    protocol = Protocol()
-    case.connect(protocol)
-    assert protocol.transport.get_extra_info("peername") == ("10.0.0.1", 5)
+    seen: list[object] = []
+
+    class Curious(Protocol):
+        def connection_made(self, transport: SocketTransport) -> None:
+            super().connection_made(transport)
+            seen.append(transport.get_extra_info("peername"))
+
+    protocol = Curious()
+    peer = case.connect(protocol)
+    assert seen == [("10.0.0.1", 5)], "who was accepted, also if it is gone by now"
+    assert protocol.transport.get_extra_info("peername") == peer.getsockname()
+    peer.close()
     assert isinstance(protocol.transport.get_extra_info("socket"), socket.socket)
     assert protocol.transport.get_extra_info("sslcontext") is None
 

@@ -23,40 +23,43 @@ _BATCH_MAX: Final = 512
 class EpollPoller(Poller):
     """A poller by epoll."""
 
-    __slots__ = ("_epoll", "_fd", "_keys", "_pollables", "_polled")
+    __slots__ = ("_epoll", "_fd", "_keys", "_pollables")
 
     def __init__(self) -> None:
         super().__init__()
         self._epoll: Any = _new_epoll()
         self._fd: int = self._epoll.fileno()
         self._keys: dict[int, Registration] = {}
-        self._pollables: dict[int, Pollable] = {}
-        self._polled: set[int] = set()
+        self._pollables: list[Pollable | None] = []  # by descriptor
 
     # --- connections ---
 
     def add(self, fd: int, pollable: Pollable, events: int) -> None:
         """Begin to poll a socket for events; 0 for none yet."""
-        self._pollables[fd] = pollable
+        pollables = self._pollables
+        if fd >= len(pollables):
+            pollables.extend([None] * (fd + 1 - len(pollables)))
+        pollables[fd] = pollable
         self.change(fd, events)
 
     def change(self, fd: int, events: int) -> None:
         """Poll an added socket for other events; with 0 a fault is not reported either."""
-        if fd not in self._polled:
-            if events:
-                self._epoll.register(fd, events)
-                self._polled.add(fd)
-        elif events:
+        pollable = self._pollables[fd]
+        assert pollable is not None, "it was added"
+        if not events:
+            if pollable.polled_events:
+                # Without events epoll would still report faults, again and again.
+                self._epoll.unregister(fd)
+        elif pollable.polled_events:
             self._epoll.modify(fd, events)
         else:
-            # Without events epoll would still report faults, again and again.
-            self._polled.remove(fd)
-            self._epoll.unregister(fd)
+            self._epoll.register(fd, events)
+        pollable.polled_events = events
 
     def remove(self, fd: int) -> None:
         """Poll an added socket no longer; it must still be open."""
         self.change(fd, 0)
-        del self._pollables[fd]
+        self._pollables[fd] = None
 
     # --- asyncio ---
 
@@ -101,7 +104,7 @@ class EpollPoller(Poller):
         try:
             for index in range(0, len(found), 2):
                 fd, events = found[index], found[index + 1]
-                pollable = pollables.get(fd)
+                pollable = pollables[fd] if fd < len(pollables) else None
                 if pollable is not None:
                     self._serve(pollable, events)
                     continue

@@ -25,6 +25,7 @@ class SocketListener(Pollable):
         make_protocol: Callable[[], Any],
         backlog: int,
     ) -> None:
+        super().__init__()
         self._loop = loop
         self._poller = poller
         self._socket = bound

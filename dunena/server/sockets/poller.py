@@ -22,9 +22,12 @@ Registration = selectors.SelectorKey
 
 
 class Pollable:
-    """What a poller calls when its socket is ready."""
+    """What a poller calls when its socket is ready; ``polled_events`` is for the poller alone."""
 
-    __slots__ = ()
+    __slots__ = ("polled_events",)
+
+    def __init__(self) -> None:
+        self.polled_events = 0
 
     @abstractmethod
     def ready(self, events: int) -> None:
@@ -137,12 +140,15 @@ class SelectorPoller(Poller):
 
     def change(self, fd: int, events: int) -> None:
         """Poll an added socket for other events; with 0 a fault is not reported either."""
-        is_polled = fd in self._selector.get_map()
-        if events:
-            method = self._selector.modify if is_polled else self._selector.register
-            method(fd, for_selectors(events), self._pollables[fd])
-        elif is_polled:
-            self._selector.unregister(fd)
+        pollable = self._pollables[fd]
+        if not events:
+            if pollable.polled_events:
+                self._selector.unregister(fd)
+        elif pollable.polled_events:
+            self._selector.modify(fd, for_selectors(events), pollable)
+        else:
+            self._selector.register(fd, for_selectors(events), pollable)
+        pollable.polled_events = events
 
     def remove(self, fd: int) -> None:
         """Poll an added socket no longer; it must still be open."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 
 from dunena.server.sockets.poller import FAULT, READABLE, WRITABLE, Pollable, Poller
@@ -44,11 +45,12 @@ class SocketTransport(Pollable):
         peername: Any,
         protocol: Any,
     ) -> None:
+        super().__init__()
         self._loop = loop
         self._poller = poller
         self._socket = connected
         self._fd: int = connected.fileno()
-        self._peername = peername
+        self._peername: Any = peername  # until the protocol knows it
         self._protocol = protocol
         self._events = READABLE
         self._unsent: deque[memoryview] | None = None
@@ -63,6 +65,7 @@ class SocketTransport(Pollable):
         """Tell the protocol of the connection, and begin to read."""
         self._poller.add(self._fd, self, READABLE)
         self._protocol.connection_made(self)
+        self._peername = None
 
     def ready(self, events: int) -> None:
         """Send what waits, and receive."""
@@ -82,9 +85,15 @@ class SocketTransport(Pollable):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return the "socket" or the "peername"; the default for anything else."""
-        if name == "peername":
-            return self._peername
-        return self._socket if name == "socket" else default
+        if name == "socket":
+            return self._socket
+        if name != "peername":
+            return default
+        if self._peername is None:
+            with suppress(OSError):  # it is lost already
+                return self._socket.getpeername()
+            return default
+        return self._peername
 
     def set_protocol(self, protocol: Any) -> None:
         """Let another protocol have all further calls."""
