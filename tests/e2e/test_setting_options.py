@@ -25,6 +25,7 @@ TEXTS = {
     "allow_host": "a.example",
     "proxy_header": "10.0.0.0/8",
     "text_keys": "score-*",
+    "event_loop": "standard",
 }
 
 TOKENS = '[reader]\ntoken = "of-a-reader"\nrights = ["read", "write"]\n'
