@@ -28,6 +28,8 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 EXTENSIONS = {source.removesuffix(".py") + SUFFIX for source in SOURCES} | {
     f"dunena/native__mypyc{SUFFIX}"
 }
+if sys.platform != "win32":
+    EXTENSIONS.add(f"dunena/server/sockets/_system_calls{SUFFIX}")
 
 
 @pytest.fixture
