@@ -49,8 +49,10 @@ def is_apart() -> bool:
     folder = getattr(sys, "_MEIPASS", None)
     if folder is None:
         return False
+    # Beside the program itself there is nothing but its folder of files. The cache may well be below
+    # the folder of the file that was started: both in the home folder, for example.
     started_in = Path(sys.executable).resolve().parent
-    return unpacked_folder() is not None or started_in not in Path(folder).resolve().parents
+    return unpacked_folder() is not None or started_in != Path(folder).resolve().parent
 
 
 def restore_library_path() -> None:

@@ -175,7 +175,7 @@ def test_is_apart_tells_an_unpacked_program_from_a_folder(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "dunena"))
     for unpacked, is_apart in (
         (tmp_path / "_internal", False),
-        (tmp_path / "cache" / "dunena" / "0123" / "_internal", False),
+        (tmp_path / ".cache" / "dunena" / "0123" / "_internal", True),
         (tmp_path.parent / "cache" / "_internal", True),
         (tmp_path / "_MEIabc", True),
     ):
