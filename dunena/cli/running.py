@@ -261,6 +261,7 @@ def _import_rest(*, is_everything: bool) -> None:
     import dunena.server.http.upgrade
 
     if is_everything:
+        _import_http_api()
         import prometheus_client  # noqa: F401
         import segno  # noqa: F401
 
