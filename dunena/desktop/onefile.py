@@ -49,8 +49,8 @@ def is_apart() -> bool:
     folder = getattr(sys, "_MEIPASS", None)
     if folder is None:
         return False
-    # Beside the program itself there is nothing but its folder of files. The cache may well be below
-    # the folder of the file that was started: both in the home folder, for example.
+    # A program that was not unpacked is beside its folder of files. The cache may well be below the
+    # folder of the file that was started: both in the home folder, for example.
     started_in = Path(sys.executable).resolve().parent
     return unpacked_folder() is not None or started_in != Path(folder).resolve().parent
 
