@@ -122,8 +122,11 @@ class FrameReader:
             self._data = data
             self._wanted = 0
             return
-        if self._long is not None:
-            self._add_to(self._long, data)
+        long = self._long
+        if long is not None:
+            long.add(data)
+            if not long.left:
+                self._wanted = 0
             return
         # The pieces of a long frame are joined once, not at every read.
         late = self._late
@@ -135,19 +138,6 @@ class FrameReader:
             self._data = b"".join((self._data[self._at :], *late))
             self._at = self._late_bytes = self._wanted = 0
             self._late = None
-
-    @property
-    def is_in_long_message(self) -> bool:
-        """Whether the next bytes belong to a long message, and may be fed by `feed_part`."""
-        return self._long is not None and self._long.left > 0
-
-    def feed_part(self, data: memoryview) -> None:
-        """Add received bytes while ``is_in_long_message`` is true, like `feed`.
-
-        Nothing of the view is kept, so the caller may receive into the same memory again.
-        """
-        assert self._long is not None
-        self._add_to(self._long, data)
 
     def __len__(self) -> int:
         """Return the number of bytes received and not yet taken."""
@@ -218,11 +208,6 @@ class FrameReader:
         self._data = data[self._at : start]  # the head, until the message is taken
         self._at = 0
         self._wanted = len(self._data) + length
-
-    def _add_to(self, long: LongMessage, data: bytes | memoryview) -> None:
-        long.add(data)
-        if not long.left:
-            self._wanted = 0
 
     def _take_long_message(self, long: LongMessage) -> bytes | None:
         if long.left:

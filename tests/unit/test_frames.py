@@ -220,28 +220,6 @@ def test_what_comes_behind_a_long_message_waits_until_that_is_taken() -> None:
     assert taken(reader) == [(True, b"after")] * 2
 
 
-def test_parts_of_a_long_message_may_come_in_the_same_memory() -> None:
-    stream = client_frame(LONG) + client_frame(b"after")
-    reader = FrameReader(LIMIT)
-    assert not reader.is_in_long_message
-    reader.feed(stream[:7])
-    assert reader.next() is None
-    assert not reader.is_in_long_message, "its mask is not there"
-    reader.feed(stream[7:20])
-    assert reader.next() is None
-    memory, at = memoryview(bytearray(1021)), 20
-    while reader.is_in_long_message:
-        part = stream[at : at + len(memory)]
-        memory[: len(part)] = part
-        at += len(part)
-        reader.feed_part(memory[: len(part)])
-        assert len(reader) == at
-        memory[:] = bytes(len(memory))
-    assert reader.unfinished_bytes == 0
-    reader.feed(stream[at:])
-    assert taken(reader) == [(True, LONG), (True, b"after")]
-
-
 @pytest.mark.parametrize("end", [b"", b"\xc3\xbc", b"\xff"])
 def test_a_long_message_tells_whether_it_is_ascii_until_the_next_message(end: bytes) -> None:
     reader = FrameReader(LIMIT)
@@ -263,7 +241,6 @@ def test_a_long_frame_that_is_no_ordinary_one_is_returned_as_received(opcode: Op
     reader = FrameReader(LIMIT)
     reader.feed(frame[:30_000])
     assert reader.next() is None
-    assert not reader.is_in_long_message
     reader.feed(frame[30_000:])
     assert taken(reader) == [(False, frame)]
 
@@ -277,7 +254,6 @@ def test_drop_discards_a_long_message_that_is_not_whole_or_not_taken() -> None:
         reader.feed(frame[15:cut])
         reader.drop()
         assert len(reader) == reader.unfinished_bytes == 0
-        assert not reader.is_in_long_message
         reader.feed(frame)
         assert taken(reader) == [(True, LONG)]
 
