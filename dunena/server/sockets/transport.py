@@ -99,10 +99,6 @@ class SocketTransport(Pollable):
         """Let another protocol have all further calls."""
         self._protocol = protocol
 
-    def get_protocol(self) -> Any:
-        """Return the present protocol."""
-        return self._protocol
-
     def is_closing(self) -> bool:
         """Return whether the connection is lost, or will be once everything is sent."""
         return self._is_closing
