@@ -32,6 +32,7 @@ from websockets.sync.client import connect
 from .pausekit.explaining import Recording, during
 from .pausekit.probes import Late, Prober, ProberError, Waits, build, without_stolen
 from .speedkit import contenders
+from .speedkit.console import refuse, say
 from .speedkit.contenders import Contender, Running
 from .speedkit.machine import LOAD_CORE, SERVER_CORE, has_two_cores, started_on
 from .speedkit.past import KEYS_PER_MESSAGE, store
@@ -48,7 +49,9 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print the table; the exit code."""
     given = _parser().parse_args(arguments)
     if not has_two_cores():
-        return _refuse("it needs Linux and two cores: one for the server, one for the load")
+        return refuse(
+            "pauses.py", "it needs Linux and two cores: one for the server, one for the load"
+        )
     own = contenders.variant(given.variant) if given.variant else contenders.dunena()
     results: dict[str, Any] = {}
     is_over = threading.Event()
@@ -57,8 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         try:
             program = build(Path(folder))
-            _say(f"| server | seconds | {_heads()} | longest ms | p99 us | the machine's |")
-            _say("| --- |" + " ---: |" * (len(BOUNDS_MS) + 4))
+            say(f"| server | seconds | {_heads()} | longest ms | p99 us | the machine's |")
+            say("| --- |" + " ---: |" * (len(BOUNDS_MS) + 4))
             beside = [contenders.bun(None), contenders.stock()] if given.beside else []
             for other in beside:
                 results[other.name] = _measure(program, other, given, given.beside, is_over)
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
                 program, own, given, given.minutes * 60, is_over, explained_in
             )
         except (NotHereError, ProberError, RuntimeError) as error:
-            return _refuse(str(error))
+            return refuse("pauses.py", str(error))
     if given.json:
         given.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
     return 0
@@ -112,7 +115,7 @@ def _measure(
         witnessed = [late for witness in witnesses for late in witness.stop().late]
         ours = without_stolen(waits.late, witnessed)
         grown = _memory_kb(server.pid) - memory
-        _say(row(contender.name, waits, ours))
+        say(row(contender.name, waits, ours))
         if recording is not None:
             _explain(ours, recording, server.pid)
     return {
@@ -158,8 +161,8 @@ def _explain(ours: list[Late], recording: Recording, pid: int) -> None:
         if any(late.began_ns <= sample.at_ns <= late.ended_ns for late in longest)
     ]
     for late in longest:
-        _say(f"\n{late.us / 1000:.1f} ms at {late.began_ns / 1e9:.3f} s:")
-        _say("\n".join(during(samples, late.began_ns, late.ended_ns, pid)))
+        say(f"\n{late.us / 1000:.1f} ms at {late.began_ns / 1e9:.3f} s:")
+        say("\n".join(during(samples, late.began_ns, late.ended_ns, pid)))
 
 
 def _heads() -> str:
@@ -191,16 +194,6 @@ def _cpu_seconds(pid: int) -> float:
 def _memory_kb(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-
-def _refuse(why: str) -> int:
-    sys.stderr.write(f"pauses.py: {why}\n")
-    return 2
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ import argparse
 import datetime as dt
 import importlib.metadata
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.speedkit import load, machine, programs
+from tests.bench.speedkit import choice, load, machine, programs
 from tests.bench.speedkit.builds import Build, other_build, own_build
-from tests.bench.speedkit.command import positive
+from tests.bench.speedkit.console import positive, refuse, say, tell
 from tests.bench.speedkit.programs import NotHereError
 
 from . import catching_up, leader_death, paced, reading, writing
@@ -38,15 +37,15 @@ def main(arguments: Sequence[str]) -> int:
         versions = {build.name: build.version(build.find()) for build in builds}
         nats_server = programs.nats_server(given.nats)
     except (ValueError, NotHereError) as error:
-        return _refuse(str(error))
+        return refuse("tests.bench.cluster", str(error))
     if not machine.has_two_cores():
-        return _refuse("it needs Linux and two cores")
+        return refuse("tests.bench.cluster", "it needs Linux and two cores")
     terms = Terms(
         given.rounds, given.seconds, given.servers, given.nodes, given.keys, given.sync_interval
     )
     wanted = [name for name in SECTIONS if name in (given.only or SECTIONS)]
     if terms.servers < leader_death.SERVERS_MIN and "death" in wanted:
-        _tell("nobody leads in place of the leader without three servers: no row of its death")
+        tell("nobody leads in place of the leader without three servers: no row of its death")
         wanted.remove("death")
     heading = _heading(terms, nats_server, versions)
     readings = Readings()
@@ -54,12 +53,12 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(dir=programs.ROOT, prefix=".bench-") as name:
         try:
             program = load.build(Path(name))
-            with running(builds, nats_server, program, Path(name), terms, _tell) as world:
+            with running(builds, nats_server, program, Path(name), terms, tell) as world:
                 for section in wanted:
                     SECTIONS[section](world, readings)
         except (NotHereError, MeasureError, load.LoadError) as error:
-            return _refuse(str(error))
-    _say(f"{heading}\n\n{_tables(readings, [build.name for build in builds])}")
+            return refuse("tests.bench.cluster", str(error))
+    say(f"{heading}\n\n{_tables(readings, [build.name for build in builds])}")
     if given.json:
         given.json.write_text(json.dumps(readings.plain(), indent=1) + "\n", encoding="utf-8")
     return 0
@@ -81,13 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="always|TIME",
         help="when NATS servers force writes to the device (%(default)s, as NATS does itself)",
     )
-    parser.add_argument(
-        "--variant",
-        action="append",
-        default=[],
-        metavar="NAME=PYTHON[,VARIABLE=VALUE...]",
-        help="one more dunena: the one that PYTHON has installed, or of PYTHONPATH=FOLDER",
-    )
+    choice.add_variants(parser)
     parser.add_argument("--dunena", nargs="+", metavar="NAME", help="these dunenas alone")
     parser.add_argument("--nats", metavar="PATH", help="the nats-server to use")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -122,17 +115,3 @@ def _tables(readings: Readings, names: Sequence[str]) -> str:
     columns = [*map(shared, names), RAW, *map(folder, names)]
     tables = [readings.table(columns), aims_table(readings, names)]
     return "\n\n".join(filter(None, tables))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def _refuse(text: str) -> int:
-    _tell(f"tests.bench.cluster: {text}")
-    return 2

@@ -3,13 +3,12 @@
 import argparse
 import datetime as dt
 import functools
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.speedkit import choice, load, machine, rounds
-from tests.bench.speedkit.command import positive
+from tests.bench.speedkit.console import positive, refuse, say, tell
 from tests.bench.speedkit.contenders import Contender
 from tests.bench.speedkit.programs import NotHereError
 from tests.bench.speedkit.rounds import Outcome
@@ -33,9 +32,9 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         found = _joined(given.from_json) if given.from_json else _measured(curves, wanted, given)
     except KeyError as error:
-        return _refuse(f"{error.args[0]} is unknown; --list names all")
+        return refuse("curves", f"{error.args[0]} is unknown; --list names all")
     except (ValueError, NotHereError, ResultsError) as error:
-        return _refuse(str(error))
+        return refuse("curves", str(error))
     _keep(found, given)
     _tell_all(found, curves, given)
     return 0
@@ -67,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(wanted: Sequence[Contender]) -> None:
     for curve in CURVES:
-        _say(f"{curve.name:12} {curve.xs[0]:,} to {curve.xs[-1]:,}: {curve.axis}")
-    _say("servers: " + ", ".join(contender.name for contender in wanted))
+        say(f"{curve.name:12} {curve.xs[0]:,} to {curve.xs[-1]:,}: {curve.axis}")
+    say("servers: " + ", ".join(contender.name for contender in wanted))
 
 
 def _joined(files: Sequence[Path]) -> Results:
@@ -125,7 +124,7 @@ def _points(
                 workload,
                 rounds=given.rounds,
                 seconds=given.seconds,
-                tell=_tell,
+                tell=tell,
             ),
         )
 
@@ -145,7 +144,7 @@ def _starts(
                     curve.point(x).name,
                     functools.partial(starting.measure, folder=folder, keys=x),
                     rounds=given.rounds,
-                    tell=_tell,
+                    tell=tell,
                 ),
             )
 
@@ -156,29 +155,15 @@ def _keep(found: Results, given: argparse.Namespace) -> None:
 
 
 def _tell_all(found: Results, curves: Sequence[Curve], given: argparse.Namespace) -> None:
-    _say("".join(f"- {run}\n" for run in found.runs))
+    say("".join(f"- {run}\n" for run in found.runs))
     for curve in curves:
         points = found.curves.get(curve.name)
         if not points:
             continue
         for picture in curve.pictures:
-            _say(f"{tables.picture_table(curve, picture, points, given.compared_with)}\n")
+            say(f"{tables.picture_table(curve, picture, points, given.compared_with)}\n")
             chart = tables.chart(curve, picture, points)
             if given.pictures and chart.lines:
                 given.pictures.mkdir(parents=True, exist_ok=True)
                 path = given.pictures / f"curve-{picture.name}.svg"
                 path.write_text(charts.svg(chart), encoding="utf-8")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def _refuse(text: str) -> int:
-    _tell(f"curves: {text}")
-    return 2

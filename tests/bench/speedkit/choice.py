@@ -8,9 +8,8 @@ from .contenders import Contender
 from .programs import NotHereError
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options from which `chosen` chooses."""
-    parser.add_argument("--contender", nargs="+", metavar="NAME", help="these servers alone")
+def add_variants(parser: argparse.ArgumentParser) -> None:
+    """An option for more dunenas, each as `builds.other_build` reads it."""
     parser.add_argument(
         "--variant",
         action="append",
@@ -18,6 +17,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=PYTHON[,VARIABLE=VALUE...]",
         help="one more dunena: the one that PYTHON has installed, or of PYTHONPATH=FOLDER",
     )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options from which `chosen` chooses."""
+    parser.add_argument("--contender", nargs="+", metavar="NAME", help="these servers alone")
+    add_variants(parser)
     parser.add_argument(
         "--executable",
         action="append",

@@ -3,12 +3,12 @@
 import argparse
 import datetime as dt
 import json
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import choice, load, machine, profiling, report
+from .console import positive, refuse, say, tell
 from .contenders import Contender
 from .programs import NotHereError
 from .rounds import Outcome, take_turns
@@ -22,19 +22,21 @@ def main(arguments: Sequence[str]) -> int:
         workloads = named(given.only)
         wanted = choice.chosen(given)
     except KeyError as error:
-        return _refuse(f"{error.args[0]} is unknown; --list names all")
+        return refuse("speed.py", f"{error.args[0]} is unknown; --list names all")
     except ValueError as error:
-        return _refuse(str(error))
+        return refuse("speed.py", str(error))
     if given.list:
         _list(wanted)
         return 0
     if not machine.has_two_cores():
-        return _refuse("it needs Linux and two cores: one for the servers, one for the load")
+        return refuse(
+            "speed.py", "it needs Linux and two cores: one for the servers, one for the load"
+        )
     with tempfile.TemporaryDirectory() as folder:
         try:
             program = load.build(Path(folder))
         except NotHereError as error:
-            return _refuse(str(error))
+            return refuse("speed.py", str(error))
         if given.profile:
             return _profile(program, given)
         return _compare(program, workloads, wanted, given)
@@ -55,18 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def positive(text: str) -> int:
-    """A number of an option, at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
-
-
 def _list(wanted: Sequence[Contender]) -> None:
     for workload in WORKLOADS:
-        _say(f"{workload.name:16} {workload.title}")
-    _say("servers: " + ", ".join(contender.name for contender in wanted))
+        say(f"{workload.name:16} {workload.title}")
+    say("servers: " + ", ".join(contender.name for contender in wanted))
 
 
 def _compare(
@@ -76,15 +70,15 @@ def _compare(
     given: argparse.Namespace,
 ) -> int:
     present, versions, absent = choice.found(wanted)
-    _say(_heading(given, versions, absent))
+    say(_heading(given, versions, absent))
     outcomes: dict[Workload, Outcome] = {}
     for workload in workloads:
         outcomes[workload] = take_turns(
-            program, present, workload, rounds=given.rounds, seconds=given.seconds, tell=_tell
+            program, present, workload, rounds=given.rounds, seconds=given.seconds, tell=tell
         )
         outcome = outcomes[workload]
-        _say(f"\n{report.workload_table(workload, outcome, absent, given.compared_with)}")
-    _say(f"\n### All\n\n{report.summary_table(outcomes, absent, given.compared_with)}")
+        say(f"\n{report.workload_table(workload, outcome, absent, given.compared_with)}")
+    say(f"\n### All\n\n{report.summary_table(outcomes, absent, given.compared_with)}")
     if given.json:
         given.json.write_text(json.dumps(_plain(outcomes), indent=1) + "\n", encoding="utf-8")
     return 0
@@ -117,23 +111,9 @@ def _plain(outcomes: Mapping[Workload, Outcome]) -> dict[str, dict[str, object]]
 def _profile(program: Path, given: argparse.Namespace) -> int:
     try:
         (workload,) = named([given.profile])
-        _say(profiling.profile(program, workload, given.seconds, given.profile_to))
+        say(profiling.profile(program, workload, given.seconds, given.profile_to))
     except KeyError as error:
-        return _refuse(f"{error.args[0]} is unknown; --list names all")
+        return refuse("speed.py", f"{error.args[0]} is unknown; --list names all")
     except (NotHereError, load.LoadError, RuntimeError) as error:
-        return _refuse(str(error))
+        return refuse("speed.py", str(error))
     return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def _refuse(text: str) -> int:
-    _tell(f"speed.py: {text}")
-    return 2
