@@ -15,7 +15,7 @@ from dunena.dialects.messages import NULL, value_body
 from dunena.dialects.services import Services, check_value_size, end_of, unicode_name
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
-from dunena.server.http.known_heads import AdmissionState, AdmittedHead
+from dunena.server.http.admitted_head import AdmissionState, AdmittedHead
 from dunena.server.http.message import JSON, Request, opening
 from dunena.server.http_date import HttpDate
 from dunena.store.entry import Entry

@@ -37,7 +37,8 @@ from dunena.server.access.peers import NOBODY, group_of
 from dunena.server.access.refusals import NAME_CHARS_MAX, Refusals
 from dunena.server.access.token_rate_limiter import TokenRateLimiter
 from dunena.server.access.tokens import Tokens
-from dunena.server.http.known_heads import AdmissionState, AdmittedHead, KnownHead
+from dunena.server.http.admitted_head import AdmissionState, AdmittedHead
+from dunena.server.http.known_heads import KnownHead
 from dunena.server.http.message import JSON, Request, Response
 from dunena.settings import Settings, is_loopback_host
 from dunena.telemetry import Telemetry
