@@ -81,7 +81,7 @@ def test_a_text_message_is_answered_and_counted(key: bytes) -> None:
 
 def test_a_binary_message_of_invalid_utf_8_is_answered() -> None:
     desk = Desk()
-    desk.receiver.take_checked(b"\xff")
+    desk.receiver.take_binary(b"\xff")
     assert len(desk.replies) == 1
     assert desk.rooms.telemetry.messages == 1
     assert desk.failures == []
@@ -94,7 +94,7 @@ def test_invalid_utf_8_in_a_text_message_closes_with_1007() -> None:
     assert desk.replies == []
 
 
-@pytest.mark.parametrize("kind", ["take_text", "take_checked"])
+@pytest.mark.parametrize("kind", ["take_text", "take_binary"])
 def test_an_internal_error_closes_with_1011_and_is_logged(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -428,7 +428,7 @@ class WebSocketConnection(ClosingConnection):
             if is_text:
                 self._receiver.take_text(data)
             else:
-                self._receiver.take_checked(data)
+                self._receiver.take_binary(data)
         self._send_output()
         if special.has_ended:
             self._end_handshake()

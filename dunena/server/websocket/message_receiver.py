@@ -90,7 +90,11 @@ class MessageReceiver:
         self._answer(message)
 
     def take_checked(self, message: bytes) -> None:
-        """Receive a whole message that is known to be UTF-8, or is binary and read like text."""
+        """Receive a whole text message that is known to be UTF-8."""
+        self._answer(message)
+
+    def take_binary(self, message: bytes) -> None:
+        """Receive a whole binary message, which is read like text."""
         self._answer(message)
 
     def defer(self, action: Callable[[], None]) -> None:
