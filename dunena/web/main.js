@@ -56,6 +56,7 @@ liveLink.onState = () => {
   }
   events.connected();
   refreshInfo();
+  showPages(tabs.shown === "pages");
   showServer(tabs.shown === "server");
 };
 liveLink.onFrame = (text) => {

@@ -78,6 +78,24 @@ def test_the_page_shows_values_of_a_restarted_server_with_lower_revisions(
     tab.forgive_refused()
 
 
+def test_a_value_is_drawn_when_the_server_was_away_before_the_page_had_all_its_code(
+    blank_tab: Tab, server: ServerProcess
+) -> None:
+    put(server, "drawn", "late")
+    tab = blank_tab.open(server).expect_connected()
+    editing = "**/editing.js"
+    tab.page.route(editing, lambda route: route.abort("connectionrefused"))
+    detail = tab.choose("drawn")
+    expect(detail.problem).to_contain_text("cannot be reached")
+    assert server.stop() == 0
+    expect(tab.state).to_have_attribute("data-state", re.compile("waiting|connecting"))
+    tab.page.unroute(editing)
+    server.start()
+    expect(detail.leaf('"late"')).to_be_visible()
+    expect(detail.problem).to_be_hidden()
+    tab.forgive_refused()
+
+
 def test_an_edit_survives_a_restart_and_shows_the_changed_value(
     blank_tab: Tab, server: ServerProcess
 ) -> None:

@@ -116,6 +116,7 @@ export class Detail {
 
   setOnline(isOnline) {
     this.#panel.classList.toggle("stale", !isOnline);
+    if (isOnline && this.isOpen && this.key !== null) this.#loadEditing();
   }
 
   #connect() {
@@ -155,11 +156,12 @@ export class Detail {
     this.#editor.begin();
   }
 
-  // Loads what draws and edits the tree of a value, once.
+  // Loads what draws and edits the tree of a value, once; again after the server was away.
   async #loadEditing() {
     if (this.#editing) return;
     const loaded = await import("./editing.js").catch(() => null);
     if (!loaded) this.#source.onProblem(AWAY);
+    else if (this.#problem.textContent === AWAY) say(this.#problem, "");
     if (!loaded || this.#editing) return;
     const where = { api: this.#api, operations: this.#operations, source: this.#source };
     this.#editing = new loaded.Editing(where, this.#changes);
@@ -169,6 +171,7 @@ export class Detail {
 
   #draw({ isFirst, isOther }) {
     const { entry } = this.#source;
+    if (isFirst) this.#loadEditing(); // the server answers again, if it did not before
     this.#head.drawMeta(this.#api.now);
     if (isOther) this.#value.show(entry?.text, isFirst);
     this.#value.tick(this.#api.now);
