@@ -1,8 +1,9 @@
 """The steps of `dunena restore`: checking the file, comparing, the copy, and the changes."""
 
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -172,10 +173,14 @@ class _Mark:
     def write(self, copy: Path | None) -> None:
         """Record that a restore has begun."""
         text = orjson.dumps(None if copy is None else str(copy))
+        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         try:
-            self._path.write_bytes(text)
+            draft.write_bytes(text)
+            # Whole or not at all: an empty record would have the next restore make a second copy.
+            draft.replace(self._path)
         except OSError:  # the folder cannot be written: the next restore compares all the same
-            return
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the record: everything is restored."""

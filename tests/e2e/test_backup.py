@@ -424,6 +424,28 @@ def test_a_restore_that_is_killed_is_finished_by_the_next_one(
     assert run(other, "restore", str(file))["same"] == 20_000
 
 
+def test_the_record_of_a_restore_has_its_name_only_when_it_is_whole(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.zip"
+    mark = tmp_path / f"backup.zip.127.0.0.1-{server.port}.restoring"
+    put(server, "score", 1)
+    run(server, "backup", str(file))
+    put(server, "score", 2)
+    code = (
+        "import os, pathlib, sys; from dunena.cli import main;"
+        "write = pathlib.Path.write_bytes;"
+        "pathlib.Path.write_bytes = lambda path, data: (write(path, data[:3]), os._exit(9));"
+        f"sys.argv = ['dunena', 'restore', {str(file)!r}, '--replace', '--url', {server.url!r}];"
+        "main()"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert killed.returncode == 9, "it ended while it wrote the record"
+    assert not mark.exists()
+    assert http(server, "GET", "/kv/score").json == 2
+    assert run(server, "restore", str(file), "--replace")["changed"] == 1
+
+
 def test_the_copy_of_an_interrupted_restore_is_used_again_only_if_it_has_what_is_lost(
     server: ServerProcess, tmp_path: Path
 ) -> None:
