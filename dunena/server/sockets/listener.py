@@ -1,7 +1,6 @@
 """Accepting connections in the poll."""
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,8 +9,9 @@ from dunena.server.sockets.poller import READABLE, Pollable, Poller
 from dunena.server.sockets.transport import SocketTransport
 
 _ACCEPTED_AT_ONCE_MAX: Final = 64
-_RETRY_SECONDS: Final = 1.0
-_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_RETRY_SECONDS: Final = 0.1
+"""Pause after there was no descriptor for a connection. Those that wait may have gone meanwhile, as
+after a flood: each takes its turn, and one that came later is not to wait for seconds."""
 
 
 class SocketListener(Pollable):
