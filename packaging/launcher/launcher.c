@@ -350,11 +350,38 @@ static void make_folder(char *path)
         mkdir(path, 0700);
 }
 
+/* Whether a text is UTF-8, as Python decodes it (RFC 3629). */
+static int is_utf8(const unsigned char *text)
+{
+    while (*text != '\0') {
+        unsigned char first = *text++, least = 0x80, most = 0xBF;
+        int more = first < 0x80 ? 0 : first < 0xC2 ? -1 : first < 0xE0 ? 1 : first < 0xF0 ? 2
+                   : first < 0xF5 ? 3 : -1;
+        if (more < 0)
+            return 0;
+        if (first == 0xE0)
+            least = 0xA0;
+        else if (first == 0xED)
+            most = 0x9F; /* surrogates */
+        else if (first == 0xF0)
+            least = 0x90;
+        else if (first == 0xF4)
+            most = 0x8F;
+        for (; more > 0; more--, least = 0x80, most = 0xBF)
+            if (*text < least || *text++ > most)
+                return 0;
+    }
+    return 1;
+}
+
 /* Makes ready a folder in which versions are; 0, or -1 if it cannot be used. A cache is in a folder
  * that must be safe; a folder for temporary files is shared by all, and the system sees to it. */
 static int prepare(char *place, int is_cache)
 {
     struct stat found;
+    errno = EILSEQ;
+    if (!is_utf8((const unsigned char *)place))
+        return fail("its name is not UTF-8, which the program is told in");
     if (lstat(place, &found) != 0)
         make_folder(place);
     if (lstat(place, &found) != 0)

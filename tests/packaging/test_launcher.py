@@ -240,6 +240,30 @@ class TestPlaces:
         assert place.run().startswith(str(place.file))
         assert only(place.temporary_cache).is_dir()
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 elsewhere")
+    @pytest.mark.parametrize(
+        "name", [b"caf\xe9", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"]
+    )
+    def test_a_cache_of_a_name_that_is_not_utf_8_is_not_used(
+        self, place: Place, tmp_path: Path, name: bytes
+    ) -> None:
+        home = Path(os.fsdecode(bytes(tmp_path) + b"/" + name))
+        home.mkdir()
+        place.environ["HOME"] = str(home)
+        place.run()
+        assert list(home.iterdir()) == []
+        assert only(place.temporary_cache).is_dir()
+
+    @pytest.mark.parametrize("name", ["café", "\U0010ffff", "\ud7ff\uffff"])
+    def test_a_cache_of_a_name_in_any_language_is_used(
+        self, place: Place, tmp_path: Path, name: str
+    ) -> None:
+        home = tmp_path / name
+        home.mkdir()
+        place.environ["HOME"] = str(home)
+        place.run()
+        assert not place.temporary_cache.exists()
+
     def test_a_link_in_place_of_the_temporary_cache_is_not_followed(
         self, place: Place, tmp_path: Path
     ) -> None:
