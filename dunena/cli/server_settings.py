@@ -43,6 +43,8 @@ def settings_of(
     """
     if given.token == "":
         raise SettingError("an empty token lets everybody in; leave it out", flag="--token")
+    if given.host == "":
+        raise SettingError("an empty address is none; :: is for all", flag="--host")
     _check_get_writes(given)
     if (given.tls_cert is None) != (given.tls_key is None):
         raise SettingError("--tls-cert and --tls-key go together", flag="--tls-cert")

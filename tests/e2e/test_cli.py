@@ -121,6 +121,7 @@ def test_the_usage_names_the_program_dunena_however_it_was_started(words: list[s
         ["serve", "--log-level", "loud"],
         ["serve", "--log-format", "xml"],
         ["serve", "--token", ""],
+        ["serve", "--host", ""],
         ["serve", "--tls-cert", "cert.pem"],
         ["serve", "--www", "no-such-folder"],
         ["serve", "--tls-key", "key.pem"],
