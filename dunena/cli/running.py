@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dunena import PORT_MAX
 from dunena.cli.banner import banner
 from dunena.cli.code import show_code
 from dunena.cli.failure import EXIT_FAILED
+from dunena.cli.late_modules import HTTP_API, import_late_modules
 from dunena.cli.loading_progress import LoadingProgress
 from dunena.cli.start_mode import StartMode
 from dunena.desktop.onefile import OneFileLife, is_apart, unpacked_folder
@@ -232,9 +234,8 @@ def _open_page(url: str) -> None:
 def load_rest(*, is_everything: bool) -> None:
     """Import what the server needs for clients but not for listening.
 
-    With ``is_everything``, import also what is otherwise imported when it is first needed: while a
-    one-file program runs, a cleaner of temporary folders may remove its unpacked files, and an
-    update may replace the executable.
+    With ``is_everything``, import also what is otherwise imported when it is first needed
+    (`late_modules`).
     """
     _try(partial(_import_rest, is_everything=is_everything))
 
@@ -253,23 +254,12 @@ def _try(load: Callable[[], None]) -> None:
 
 
 def _import_http_api() -> None:
-    import dunena.dialects.following
-    import dunena.server.kv_requests  # noqa: F401
+    for name in HTTP_API:
+        import_module(name)
 
 
 def _import_rest(*, is_everything: bool) -> None:
-    import dunena.server.http.upgrade
+    import dunena.server.http.upgrade  # noqa: F401
 
     if is_everything:
-        _import_http_api()
-        import prometheus_client  # noqa: F401
-        import segno  # noqa: F401
-
-        if sys.platform != "linux":  # there the server uses inotify itself
-            import watchfiles  # noqa: F401
-
-        import dunena.qr_code
-        import dunena.server.access.sign_in
-        import dunena.server.get_writes
-        import dunena.server.restart_command
-        import dunena.server.status.openapi  # noqa: F401
+        import_late_modules()

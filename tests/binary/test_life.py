@@ -1,5 +1,6 @@
 """The life of the executable's process: stops, kills, and what becomes of the unpacked files."""
 
+import json
 import os
 import signal
 import subprocess
@@ -93,15 +94,46 @@ def test_a_killed_executable_leaves_nothing_but_what_the_next_start_uses(program
         assert program.version() == version
 
 
+READ = {
+    200,
+    204,
+    400,  # a parameter is missing
+    404,  # the files of the templates are gone too
+    426,  # a WebSocket is to be opened there
+}
+
+
+def status_of(url: str, body: bytes | None = None) -> int:
+    """The status of the answer; a fault of the server has another one than those of `READ`."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            answer.read(1)
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def test_the_server_continues_when_its_unpacked_folder_is_removed(program: Program):
     """A cleaner of caches or temporary folders may remove it."""
     with program.server() as server:
         folder = program.version()
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
-        for place in ("/test", "/metrics", "/health", "/stats"):
-            with urllib.request.urlopen(server.url + place, timeout=5) as answer:
-                assert answer.status == 200, place
+        set_value(server, "kept")
+        with urllib.request.urlopen(server.url + "/openapi.json", timeout=5) as answer:
+            described = json.load(answer)["paths"]
+        places = [
+            place.replace("{key}", "k")
+            for place, requests in described.items()
+            if "get" in requests and "{" not in place.replace("{key}", "")
+        ]
+        assert len(places) > 15
+        more = ("/test", "/templates", "/kv/k?format=csv", "/kv?pattern=*&format=csv", "/pages")
+        for place in (*places, *more):
+            assert status_of(server.url + place) in READ, place
+        assert status_of(server.url + "/templates", b'{"template":"poll"}') == 404, "it says so"
+        assert "kept" in get_value(server)
 
 
 def test_the_executable_runs_when_nobody_reads_its_output(program: Program):

@@ -26,6 +26,7 @@ class Desk:
         self.rooms = Rooms()
         self.now_seconds = 0.0
         self.is_broken = False
+        self.fault: BaseException = RuntimeError("on purpose")
         self.told: list[tuple[str, int]] = []
         self.failures: list[int] = []
         self.outbox = CommittedOutbox(self.schedule_flush, Telemetry(0), lambda _: None)
@@ -61,7 +62,7 @@ class Desk:
 
     def schedule_flush(self, _outbox: Outbox) -> None:
         if self.is_broken:
-            raise RuntimeError("on purpose")
+            raise self.fault
 
     @property
     def replies(self) -> list[bytes]:
@@ -94,12 +95,14 @@ def test_invalid_utf_8_in_a_text_message_closes_with_1007() -> None:
     assert desk.replies == []
 
 
+@pytest.mark.parametrize("fault", [RuntimeError(), SystemExit()], ids=["bug", "module gone"])
 @pytest.mark.parametrize("kind", ["take_text", "take_binary"])
 def test_an_internal_error_closes_with_1011_and_is_logged(
-    kind: str, caplog: pytest.LogCaptureFixture
+    kind: str, fault: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk = Desk()
     desk.is_broken = True
+    desk.fault = fault
     getattr(desk.receiver, kind)(GET % b"k")
     assert desk.failures == [1011]
     assert "a message could not be answered" in caplog.text

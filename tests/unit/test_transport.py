@@ -280,6 +280,20 @@ def test_a_bug_ends_one_connection_and_is_reported(case: Case):
     assert second.recv(10) == b"b"
 
 
+def test_a_module_that_is_gone_ends_one_connection(case: Case):
+    """What PyInstaller's loader raises for it would end the server."""
+
+    def fail(_data: bytes) -> bytes:
+        raise SystemExit("moved or deleted")
+
+    broken, whole = Protocol(fail), Protocol()
+    first, second = case.connect(broken), case.connect(whole)
+    first.sendall(b"a")
+    second.sendall(b"b")
+    case.wait(lambda: whole.received == b"b" and "lost: ImportError" in broken.calls)
+    assert [str(error) for error in case.reported] == ["moved or deleted"]
+
+
 def test_a_batch_ends_once_after_all_that_was_ready(case: Case):
     ends: list[str] = []
 

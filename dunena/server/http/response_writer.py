@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from dunena.dialects.errors import ClientError
 from dunena.server.context import Context
+from dunena.server.faults import FAULTS
 from dunena.server.http.message import Request, Response, serialize
 from dunena.server.http.transfer import Transfer
 from dunena.server.outbox import Outbox
@@ -88,7 +89,7 @@ class ResponseWriter:
             if self._quick is not None and self._answer_quickly(self._quick, request, now):
                 return
             response = self._context.routes.respond(request, now)
-        except Exception:  # noqa: BLE001 - a bug ends one request, not the server
+        except FAULTS:  # a bug ends one request, not the server
             _log.exception("%s %s could not be answered", request.method, request.shown_path)
             response = Response.error(500, "Internal error")
         if response.later is not None or response.follows is not None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from dunena.server.committed import CommittedOutbox
 from dunena.server.context import Context
+from dunena.server.faults import FAULTS
 from dunena.server.http.message import Body, Cut, Prepared, Request, Response, Search, serialize
 from dunena.server.outbox import Action, Outbox, Piece
 
@@ -110,7 +111,7 @@ class Transfer:
             return False
         try:
             result = search.advance()
-        except Exception:  # noqa: BLE001 - a bug ends one request, not the server
+        except FAULTS:  # a bug ends one request, not the server
             _log.exception("%s could not be answered", self._request.shown_path)
             result = _internal_error
         if result is None:

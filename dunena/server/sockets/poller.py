@@ -78,6 +78,8 @@ class Poller:
             pollable.ready(events)
         except Exception as error:  # noqa: BLE001 - a bug ends one connection, not the server
             pollable.broken(error)
+        except SystemExit as error:  # as in `FAULTS`
+            pollable.broken(ImportError(str(error)))
 
     @abstractmethod
     def add(self, fd: int, pollable: Pollable, events: int) -> None:

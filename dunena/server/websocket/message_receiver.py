@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.errors import ClientError, PositionAheadError, RateLimitedError
 from dunena.server.context import Context
+from dunena.server.faults import FAULTS
 from dunena.server.limits import AHEAD_MESSAGES_MAX, AHEAD_RETRY_SECONDS, AHEAD_SECONDS_MAX
 
 _log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class MessageReceiver:
                 self._conversation.receive(message, now)
         except PositionAheadError:
             self._wait_for_position(message)
-        except Exception:  # noqa: BLE001 - a bug ends one connection, not the server
+        except FAULTS:  # a bug ends one connection, not the server
             self._break()
 
     def _wait_for_position(self, message: bytes) -> None:
