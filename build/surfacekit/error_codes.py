@@ -10,13 +10,15 @@ from dunena.server.http.message import CODES_BY_STATUS, CODES_IN_CONFLICT
 from surfacekit.facts import PART, Surface
 
 _CONFLICT = 409
+_OURS = f"{dialects.__name__}."
 
 
 def surface() -> Surface:
     """Return the promises of all errors: those of messages and operations, and those of HTTP."""
-    for module in pkgutil.walk_packages(dialects.__path__, f"{dialects.__name__}."):
+    for module in pkgutil.walk_packages(dialects.__path__, _OURS):
         import_module(module.name)
-    pairs = {(error.code, error.status) for error in _kinds_of(ClientError)}
+    kinds = [kind for kind in _kinds_of(ClientError) if kind.__module__.startswith(_OURS)]
+    pairs = {(kind.code, kind.status) for kind in kinds}
     pairs |= {(code, status) for status, code in CODES_BY_STATUS.items()}
     pairs |= {(code, _CONFLICT) for code in CODES_IN_CONFLICT}
     found: Surface = {code: {} for code, _ in pairs}

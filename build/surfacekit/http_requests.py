@@ -1,11 +1,12 @@
 """The promises of the HTTP interface, from the table of routes and its OpenAPI document.
 
 Requests that the document does not have are for the test page and for browsers alone, and are not
-promised. What is no route of the table stands in `_OTHERS`.
+promised. `_OTHERS` and `_GET_WRITE` are promised and no routes of the table.
 """
 
 from typing import Any
 
+from dunena.dialects.get_writes import FIELDS as GET_WRITE_FIELDS
 from dunena.server.http.message import GET_WRITES_PREFIX
 from dunena.server.route import Access
 from dunena.server.route_table import ROUTES
@@ -19,11 +20,12 @@ _OTHERS = (
     client_files.CLASSIC_PATH,
     client_files.TYPES_PATH,
     client_files.LOADER_PATH,
-    f"{GET_WRITES_PREFIX}{{secret}}/{{op}}/{{key}}",
     "/test",
     "/www/{file}",
 )
-"""Paths of files, and of writes by `GET`."""
+"""Paths of files."""
+
+_GET_WRITE = f"GET {GET_WRITES_PREFIX}{{secret}}/{{op}}/{{key}}"
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
@@ -31,7 +33,8 @@ _ERROR = {"$ref": "#/components/schemas/Error"}
 def surface() -> Surface:
     """Return the promises of all requests."""
     document = describe(ROUTES)
-    found: Surface = {f"GET {path}": {} for path in _OTHERS}
+    found: Surface = {_GET_WRITE: {}} | {f"GET {path}": {} for path in _OTHERS}
+    found |= {f"{_GET_WRITE}{PART}query {field}": {} for field in GET_WRITE_FIELDS}
     for route in ROUTES:
         if not route.summary:
             continue
