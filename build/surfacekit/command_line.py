@@ -62,9 +62,8 @@ def _facts_of(parameter: Any) -> Facts:
         facts["may"] = ["repeat"]
     if parameter.envvar:
         facts["variable"] = parameter.envvar
-    if parameter.default not in (None, "", False) and not callable(parameter.default):
-        default = parameter.default
-        facts["default"] = default.value if isinstance(default, Enum) else _plain(default)
+    if not parameter.required:
+        facts["default"] = _plain(parameter.default)
     if kind in _RANGES:
         limits = {"minimum": parameter.type.min, "maximum": parameter.type.max}
         facts |= {limit: value for limit, value in limits.items() if value is not None}
@@ -77,9 +76,8 @@ def _type_named(kind: str) -> str:
 
 def _facts_of_setting(row: Row) -> Facts:
     setting = row.setting
-    default = row.default.value if isinstance(row.default, Enum) else row.default
     facts: Facts = {"variable": row.variable, "accepts": [_kind_of(row.type)]}
-    facts["default"] = setting.computed_default or _plain(default)
+    facts["default"] = setting.computed_default or _plain(row.default)
     may = ["repeat"] if list in _types_of(row.type) else []
     facts["may"] = may + (["stand alone"] if setting.value_alone or row.type is bool else [])
     limits = {"minimum": setting.minimum, "maximum": setting.maximum}
@@ -87,7 +85,12 @@ def _facts_of_setting(row: Row) -> Facts:
 
 
 def _plain(default: Any) -> Any:
-    return default if isinstance(default, bool | int | float | None) else str(default)
+    """Return a default as JSON; "none" for None, which is one too: any value is another."""
+    if default is None:
+        return "none"
+    if isinstance(default, Enum):
+        return default.value
+    return default if isinstance(default, bool | int | float) else str(default)
 
 
 def _types_of(kind: Any) -> list[Any]:

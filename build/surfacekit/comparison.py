@@ -68,7 +68,7 @@ def _changes(name: str, before: Facts, now: Facts) -> list[Difference]:
 
 def _shown(fact: Any) -> str:
     if fact is None:
-        return "not limited"
+        return "nothing"
     return ", ".join(map(str, fact)) or "none" if isinstance(fact, list) else str(fact)
 
 
@@ -106,6 +106,10 @@ def _another_right(old: Any, new: Any) -> bool:
     return bool(new) and not (old and set(old) <= set(new))
 
 
+def _was_another(old: Any, _new: Any) -> bool:
+    return old is not None
+
+
 def _is_limited(_old: Any, new: Any) -> bool:
     return new is not None
 
@@ -116,6 +120,7 @@ def _not_both_ways(_old: Any, new: Any) -> bool:
 
 RULES: Mapping[str, Callable[[Any, Any], bool]] = {
     "required": _began,
+    "default": _was_another,
     "always": _ended,
     "accepts": _lost,
     "gives": _gained,

@@ -4,7 +4,7 @@ import ast
 import builtins
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from inspect import Parameter
 from types import ModuleType
 from typing import Any, get_args
@@ -33,7 +33,8 @@ _MADE_BY_USERS = ("Session",)
 
 def surface() -> Surface:
     """Return the promises of `dunena` and `dunena.sync`."""
-    return _of_module(dunena) | _of_module(dunena.sync)
+    # `dir` of the package has its version too.
+    return _of_module(dunena, dir(dunena)) | _of_module(dunena.sync, dunena.sync.__all__)
 
 
 def of_function(name: str, function: Any) -> Surface:
@@ -86,16 +87,16 @@ def _options_of(name: str, parameter: Parameter) -> Surface:
     }
 
 
-def _of_module(module: ModuleType) -> Surface:
+def _of_module(module: ModuleType, names: Iterable[str]) -> Surface:
     surface: Surface = {}
-    for public in module.__all__:
+    for public in names:
         name, value = f"{module.__name__}.{public}", getattr(module, public)
         if inspect.isclass(value):
             surface |= of_class(name, value)
-        elif inspect.ismodule(value):
-            surface[name] = {"kind": "module"}
-        else:
+        elif callable(value):
             surface |= of_function(name, value)
+        else:
+            surface[name] = {"kind": type(value).__name__}
     return surface
 
 

@@ -106,6 +106,13 @@ def test_a_positional_parameter_that_is_inserted_or_taken_by_name_alone_is_found
     assert names == {"set | value"}
 
 
+def test_a_parameter_that_gets_a_default_breaks_nothing() -> None:
+    def now(self: Any, key: str = "", value: int = 0, *, ttl: int | None = None) -> None: ...
+
+    found = compare(python(before), python(now))
+    assert {(each.name, each.is_breaking) for each in found} == {("set | key", False)}
+
+
 def test_a_parameter_that_is_new_breaks_nothing_unless_it_is_required() -> None:
     def optional(
         self: Any, key: str, value: int = 0, *, ttl: int | None = None, new: int = 0
@@ -351,6 +358,9 @@ def test_the_description_of_the_websocket_names_only_codes_that_there_are() -> N
         ("maximum", None, 5, True),
         ("maximum", 5, None, False),
         ("means", "failed", "done", True),
+        ("default", "none", 5, True),
+        ("default", 5, None, True),
+        ("default", None, 5, False),
     ],
 )
 def test_a_fact_that_changes_breaks_a_promise_or_extends_it(
