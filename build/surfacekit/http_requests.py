@@ -33,7 +33,8 @@ _ERROR = {"$ref": "#/components/schemas/Error"}
 def surface() -> Surface:
     """Return the promises of all requests."""
     document = describe(ROUTES)
-    found: Surface = {_GET_WRITE: {}} | {f"GET {path}": {} for path in _OTHERS}
+    found: Surface = {f"GET {path}": {} for path in _OTHERS}
+    found[_GET_WRITE] = {}
     found |= {f"{_GET_WRITE}{PART}query {field}": {} for field in GET_WRITE_FIELDS}
     for route in ROUTES:
         if not route.summary:
