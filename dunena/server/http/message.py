@@ -52,9 +52,16 @@ CODES_BY_STATUS = {
 }
 """The codes of errors that no message can cause, by status; of all others "invalid"."""
 
-EXISTS, NO_TOKENS, NOT_SHARED = CODES_IN_CONFLICT = ("exists", "no_tokens", "not_shared")
-"""The codes with the status 409: something of that name is there already; the server has no tokens,
-so that nobody can be given the rights of one; it cannot be shared on the network."""
+EXISTS = "exists"
+"""The code of 409 when something of that name is there already."""
+
+NO_TOKENS = "no_tokens"
+"""The same when the server has no tokens, so that nobody can be given the rights of one."""
+
+NOT_SHARED = "not_shared"
+"""The same when the server cannot be shared on the network."""
+
+CODES_IN_CONFLICT = (EXISTS, NO_TOKENS, NOT_SHARED)
 
 
 class BadTargetError(ValueError):
