@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from dunena.cli.command_table import MODULES
+from dunena.cli.failure import EXIT_CODES
 from dunena.cli.program import app
 
 COLUMNS = 80
@@ -24,11 +25,6 @@ terminal, a script or a cron job. This page is made from their `--help` by
 
 | exit code | meaning |
 | --- | --- |
-| 0 | done |
-| 1 | failed; one line on standard error says why |
-| 2 | wrong usage |
-| 3 | no such key |
-| 4 | no server there |
 """
 
 
@@ -50,7 +46,8 @@ def help_of(name: str) -> str:
 
 def page() -> str:
     """The whole page."""
-    parts = [_HEAD]
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    parts = [_HEAD + codes]
     for name in MODULES:
         parts += [f"## dunena {name}\n", f"```text\n{help_of(name)}\n```\n"]
     return "\n".join(parts)

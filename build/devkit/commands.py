@@ -23,6 +23,9 @@ usage: python3 build/dev.py COMMAND [arguments]
   mutate [modules]   change modules bit by bit and count the changes that no unit test notices
   check              check the code: ruff, formatting, types
   docs               make docs/cli.md and docs/settings.md from the commands and their options
+  record-surface [--breaking]
+                     record what users may rely on, in tests/surface; only with --breaking also
+                     that something of it has gone
   pictures           make docs/images from the running program: the animation and the templates
   site               build the documentation as a web site, into site/
   lock               resolve the pinned packages in build/requirements anew
@@ -136,6 +139,14 @@ def docs(arguments: list[str]) -> int:
     return subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode
 
 
+def record_surface(arguments: list[str]) -> int:
+    """Record the public surface, which a test compares with the tree."""
+    python = environment.DEVELOPMENT.prepare(environment.RUN, environment.TEST)
+    words: list[str | Path] = [python, "-P", "-m", "surfacekit.recording", *arguments]
+    environ = clean_environ({"PYTHONPATH": str(ROOT / "build")})
+    return subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode
+
+
 def pictures(arguments: list[str]) -> int:
     """Make the pictures of the documentation from the running program."""
     _refuse(arguments)
@@ -167,6 +178,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "mutate": mutation.run,
     "check": check,
     "docs": docs,
+    "record-surface": record_surface,
     "pictures": pictures,
     "site": build_site,
     "lock": refresh_lock,

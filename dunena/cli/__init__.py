@@ -7,8 +7,6 @@ started as usual needs neither (`plain_serve`).
 import gc
 import sys
 
-EXIT_INTERRUPTED = 130  # the code that shells report for a program that Ctrl+C ended
-
 
 def load() -> None:
     """Import what this start needs, which takes longer than most commands run.
@@ -43,6 +41,8 @@ def run() -> None:
 
         program.run()
     except KeyboardInterrupt:
+        from dunena.cli.failure import EXIT_INTERRUPTED
+
         sys.exit(EXIT_INTERRUPTED)
 
 

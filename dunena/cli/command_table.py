@@ -48,7 +48,7 @@ MODULES = {
 _TAKES_NEGATIVE_NUMBERS = ("set", "incr", "append")
 """Commands that have -1 as an argument and not as an option."""
 
-_HAVE_SETTINGS = ("serve", "doctor")
+HAVE_SETTINGS = ("serve", "doctor")
 
 _BY_HTTP = ("get", "set", "del", "mget", "mset", "keys")
 
@@ -131,7 +131,7 @@ def _make(name: str) -> Any:
     takes_negative = name in _TAKES_NEGATIVE_NUMBERS
     settings = {"ignore_unknown_options": takes_negative}
     kind: type[TyperCommand] | None = _TakesNegativeNumbers if takes_negative else None
-    if name in _HAVE_SETTINGS:
+    if name in HAVE_SETTINGS:
         kind = _HasSettings
     alone.command(name, cls=kind, context_settings=settings)(function)
     return typer.main.get_command(alone)

@@ -77,7 +77,7 @@ class Transaction(BaseTransaction):
         if kind is None:
             await self._commit(self)
         else:
-            self.end()
+            self._end()
 
 
 class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Feed[ChannelMessage], Transaction]):

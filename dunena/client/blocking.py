@@ -86,7 +86,7 @@ class Transaction(BaseTransaction):
         if kind is None:
             _result_of(self._commit(self))
         else:
-            self.end()
+            self._end()
 
 
 class _BlockingCalls(

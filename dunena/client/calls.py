@@ -33,6 +33,7 @@ from dunena.client.transactions import (
     BaseTransaction,
     OperationOptions,
     PlaceOptions,
+    TouchOptions,
     operation_fields,
 )
 
@@ -211,7 +212,7 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, MessageFeed, Transact
         length: int | None = data.get("length")
         return length
 
-    async def touch(self, key: str, ttl: int, **options: Unpack[PlaceOptions]) -> None:
+    async def touch(self, key: str, ttl: int, **options: Unpack[TouchOptions]) -> None:
         """Change only the expiry of a key: ``ttl`` ms from now, 0 for none."""
         await self._operate("touch", key, options, ttl=ttl)
 
@@ -429,7 +430,7 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, MessageFeed, Transact
 
     async def _commit(self, transaction: BaseTransaction) -> None:
         """Carry out a transaction, and give it the answers."""
-        fields = transaction.end()
+        fields = transaction._end()
         if fields["ops"]:
             data = await self._ask(lambda protocol: protocol.operate("txn", fields))
             transaction.results = data["results"]

@@ -12,18 +12,25 @@ class PlaceOptions(TypedDict, total=False):
 
     ``ns`` is its namespace. ``path`` is a JSON Pointer (RFC 6901) to the part of the value that it
     works on. ``if_rev``: do it only if the key is at this revision, 0 for a key that does not
-    exist; else `ConflictError` is raised. ``then``: what is merged into the value when the ttl
-    ends, in place of deleting the key. ``durable``: wait until the change is on the device.
+    exist; else `ConflictError` is raised. ``durable``: wait until the change is on the device.
     """
 
     ns: str | None
     path: str | None
     if_rev: int | None
-    then: Any
     durable: bool | None
 
 
-class OperationOptions(PlaceOptions, total=False):
+class TouchOptions(PlaceOptions, total=False):
+    """The options of an operation that sets the expiry.
+
+    ``then``: what is merged into the value when the ttl ends, in place of deleting the key.
+    """
+
+    then: Any
+
+
+class OperationOptions(TouchOptions, total=False):
     """The options of the operations that can set the expiry too.
 
     ``ttl``: ms until the key expires, 0 for no expiry. Without it `set` removes the expiry that the
@@ -94,7 +101,7 @@ class BaseTransaction:
         """Append values to a list, of which the newest ``max`` stay."""
         self._add("append", key, options, values=encoded(list(values)), max=max)
 
-    def touch(self, key: str, ttl: int, **options: Unpack[PlaceOptions]) -> None:
+    def touch(self, key: str, ttl: int, **options: Unpack[TouchOptions]) -> None:
         """Change only the expiry of a key: ``ttl`` ms from now, 0 for none."""
         self._add("touch", key, options, ttl=ttl)
 
@@ -116,7 +123,7 @@ class BaseTransaction:
         """Store the value of a revision again, or the newest that differs from the present."""
         self._add("revert", key, options, toRev=to_rev)
 
-    def end(self) -> dict[str, object]:
+    def _end(self) -> dict[str, object]:
         """Take no more operations; return the fields of the message."""
         self._has_ended = True
         return {"ops": self._ops, "ns": self._ns or None, "durable": self._durable}

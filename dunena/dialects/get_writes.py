@@ -24,10 +24,11 @@ from dunena.store.values import InvalidJsonError, JsonValue, decode
 _NAMES = frozenset(("ns", "path", "do", "epoch", "idempotencyKey"))
 """Fields that are strings, whatever they look like."""
 
-_FIELDS = (
+FIELDS = (
     "ns", "path", "value", "values", "patch", "by", "min", "max", "ttl", "then", "do", "ms", "rate",
     "ifRev", "epoch", "toRev", "durable", "idempotencyKey",
 )  # fmt: skip
+"""The fields that an address may have."""
 
 
 def answer_get_write(
@@ -51,11 +52,11 @@ def answer_get_write(
 def _message_of(fields: dict[str, str]) -> Message:
     """Return the fields of an address as those of a message."""
     message: Message = {}
-    refuse_unknown(fields, _FIELDS)
+    refuse_unknown(fields, FIELDS)
     for name, text in fields.items():
         if name in _NAMES:
             message[name] = text
-        elif name in _FIELDS:
+        elif name in FIELDS:
             message[name] = _read_value(name, text)
     return message
 

@@ -14,7 +14,7 @@ import orjson
 
 from dunena.server.access.tokens import Tokens
 from dunena.server.addresses import lan_addresses, network_urls, url_of
-from dunena.server.http.message import Prepared, Request, Response
+from dunena.server.http.message import NOT_SHARED, Prepared, Request, Response
 from dunena.server.listeners import BindError, Listeners
 from dunena.settings import Settings
 
@@ -161,7 +161,7 @@ class Sharing:
 
         program = sys.executable if getattr(sys, "frozen", False) else "dunena"
         commands = restart_commands(program, self._settings, self._port, _new_token())
-        fields: dict[str, object] = {"code": "not_shared", "reason": reason}
+        fields: dict[str, object] = {"code": NOT_SHARED, "reason": reason}
         fields["commands"] = commands
         return Response.error(409, f"It cannot be shared while it runs: {reason}", fields=fields)
 

@@ -69,3 +69,23 @@ def test_types_client_and_document_name_the_same_options_of_a_change() -> None:
     table = document.partition("those that change one key take the others too.")[2].split("\n\n")[1]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == typed
     assert {"ns", *accepted.replace("${WRITE}", "").split()} == typed
+
+
+def test_types_and_client_name_the_same_options_of_connect_session_watch_and_operations() -> None:
+    types = (CLIENT / "dunena.d.ts").read_text("utf-8")
+    module = (CLIENT / "dunena.js").read_text("utf-8")
+
+    def typed(name: str) -> set[str]:
+        body = re.split(rf"(?:interface|type) {name}\b[^{{]*{{", types)[1].partition("\n}\n")[0]
+        return set(re.findall(r"^  (\w+)\??:", body, re.MULTILINE))
+
+    (names,) = re.findall(r'const names = "(.*)";', module)
+    assert {"ns", *names.split()} == typed("Options")
+    (names,) = re.findall(r'checked\("session", session, "(.*)"\)', module)
+    assert set(names.split()) == typed("Session")
+    (names,) = re.findall(r'checked\("watch", .*, "(.*)"\)', module)
+    assert set(names.split()) == typed("WatchOptions") | {"key", "keys", "pattern"}
+    (names,) = re.findall(r"^const OP = `\$\{CHANGE\} (.*)`;", module, re.MULTILINE)
+    forms = types[types.index("export type Op =") : types.index("export interface OpResult")]
+    own = set(re.findall(r"(\w+)\??: ", forms))
+    assert {"ttl", *names.split()} == typed("OpOptions") | own, "ttl is one of all changes"

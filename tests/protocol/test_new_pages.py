@@ -43,10 +43,8 @@ def test_a_second_copy_has_a_name_of_its_own(start_server: StartServer, tmp_path
     made = http(server, "POST", "/templates", body).json
     assert made["pages"]["audience"] == "www/poll-2/vote.html"
     again = http(server, "POST", "/templates", body)
-    assert (again.status, again.json["error"]) == (
-        409,
-        "There is a poll-2 among your pages already",
-    )
+    assert again.status == 409
+    assert again.json == {"error": "There is a poll-2 among your pages already", "code": "exists"}
     assert not (tmp_path / "pages" / OWN_PAGES).exists(), "it was there before"
 
 

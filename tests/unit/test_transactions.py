@@ -11,7 +11,7 @@ from dunena.client.transactions import BaseTransaction, operation_fields
 
 
 def ops_of(transaction: BaseTransaction) -> Any:
-    return json.loads(orjson.dumps(transaction.end()["ops"]))
+    return json.loads(orjson.dumps(transaction._end()["ops"]))
 
 
 def test_each_method_adds_its_operation_with_the_fields_that_were_given():
@@ -46,13 +46,13 @@ def test_the_namespace_and_durability_of_a_transaction_are_sent():
     gathered = BaseTransaction("app", durable=True)
     gathered.incr("k")
     ops = [{"op": "incr", "key": "k", "by": 1}]
-    assert gathered.end() == {"ops": ops, "ns": "app", "durable": True}
-    assert BaseTransaction("", durable=None).end() == {"ops": [], "ns": None, "durable": None}
+    assert gathered._end() == {"ops": ops, "ns": "app", "durable": True}
+    assert BaseTransaction("", durable=None)._end() == {"ops": [], "ns": None, "durable": None}
 
 
 def test_a_transaction_that_has_ended_takes_no_more_operations():
     gathered = BaseTransaction("", durable=None)
-    gathered.end()
+    gathered._end()
     with pytest.raises(ClosedError, match="The transaction has ended"):
         gathered.incr("k")
 

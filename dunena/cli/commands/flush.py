@@ -5,12 +5,10 @@ from typing import Annotated
 from typer import Option
 
 from dunena.cli.connect_options import Json, Token, Url, http_client
-from dunena.cli.failure import fail
+from dunena.cli.failure import EXIT_USAGE, fail
 from dunena.cli.output import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.terminal import ask_yes, say
-
-EXIT_USAGE = 2
 
 
 def flush(

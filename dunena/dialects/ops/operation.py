@@ -5,7 +5,7 @@ Rule (the contract, "Ops"): ``key`` and the optional ``path`` name a place; all 
 is an error, as the ``add`` of RFC 6902.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -336,6 +336,11 @@ _FIELDS_OF_ALL = (
 _FIELDS = {name: _OWN_FIELDS.get(name, ()) + _FIELDS_OF_ALL for name in _MAKERS}
 _KNOWN = {name: frozenset((*fields, "op", *ENVELOPE)) for name, fields in _FIELDS.items()}
 """The same for a quick look."""
+
+
+def fields_of() -> Mapping[str, tuple[str, ...]]:
+    """Return the fields that each operation has, by its name, besides those of every message."""
+    return _FIELDS
 
 
 def check_fields(message: Message, name: Any) -> None:

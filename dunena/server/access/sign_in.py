@@ -20,7 +20,7 @@ from dunena.server.access.admission import Admission
 from dunena.server.access.invites import Invites, TooManyInvitesError
 from dunena.server.access.own_path import read_own_path, relative_to
 from dunena.server.access.tokens import Tokens
-from dunena.server.http.message import INVITE_PREFIX, Request, Response
+from dunena.server.http.message import INVITE_PREFIX, NO_TOKENS, Request, Response
 from dunena.server.limits import INVITE_SECONDS
 
 _FORM = "application/x-www-form-urlencoded"
@@ -109,7 +109,7 @@ class SignIn:
         grants = self._grants_for(request.grant)
         if not grants:
             urls = [f"{base}{path}" for base in self._network_urls()]
-            return Response.error(409, _NO_TOKENS, fields={"code": "no_tokens", "urls": urls})
+            return Response.error(409, _NO_TOKENS, fields={"code": NO_TOKENS, "urls": urls})
         grant = next((one for one in grants if name in (None, one.name)), None)
         if grant is None:
             return Response.error(403, "Not permitted: an invitation with more rights than yours")

@@ -31,7 +31,7 @@ COMMAND_LINE = "--token"
 """The name of the grant of the token from the command line."""
 
 _COOKIE_PURPOSE = b"dunena session cookie"
-_FIELDS = {"token", "rights", "keys", "namespaces", "channels", "get"}
+FILE_FIELDS = {"token", "rights", "keys", "namespaces", "channels", "get"}
 
 SHARED = "this network"
 """The name of the grant of the token that is made when a server is shared on the network."""
@@ -253,7 +253,7 @@ def _known(name: str, table: Any) -> _Known:
         raise TokensError("no table")
     if not name.isprintable() or name == COMMAND_LINE:
         raise TokensError("this cannot be a name")
-    if unknown := sorted(table.keys() - _FIELDS):
+    if unknown := sorted(table.keys() - FILE_FIELDS):
         raise TokensError(f"unknown field: {unknown[0]}")
     token = table.get("token")
     if not isinstance(token, str) or not token or token != token.strip():

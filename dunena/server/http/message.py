@@ -35,8 +35,7 @@ _ORIGIN_CHARS_MAX = 300  # the same: a host name has at most 253
 _SHOWN_PATH_CHARS_MAX = 300
 _NO_BODY_STATUSES = frozenset({204, 304})
 
-
-_CODES = {
+CODES_BY_STATUS = {
     401: "unauthorized",
     403: "forbidden",
     404: "not_found",
@@ -52,6 +51,17 @@ _CODES = {
     507: "storage",
 }
 """The codes of errors that no message can cause, by status; of all others "invalid"."""
+
+EXISTS = "exists"
+"""The code of 409 when something of that name is there already."""
+
+NO_TOKENS = "no_tokens"
+"""The same when the server has no tokens, so that nobody can be given the rights of one."""
+
+NOT_SHARED = "not_shared"
+"""The same when the server cannot be shared on the network."""
+
+CODES_IN_CONFLICT = (EXISTS, NO_TOKENS, NOT_SHARED)
 
 
 class BadTargetError(ValueError):
@@ -281,7 +291,7 @@ class Response:
     ) -> "Response":
         """Make a response with the body `{"error": text}` and more fields, by default a code."""
         if fields is None:
-            fields = {"code": _CODES.get(status, "invalid")}
+            fields = {"code": CODES_BY_STATUS.get(status, "invalid")}
         return cls(status, orjson.dumps({"error": text, **fields}), headers=headers or {})
 
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from dunena.readable_text import readable_text
-from dunena.server.http.message import Prepared, Response
+from dunena.server.http.message import EXISTS, Prepared, Response
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.media_types import media_type
 from dunena.templates import OWN_PAGES
@@ -94,7 +94,7 @@ class NewPages:
                 folder.joinpath(OWN_PAGES).write_text(_NOTE, encoding="utf-8")
         except FileExistsError:
             text = f"There is a {name or template} among your pages already"
-            return Prepared(Response.error(409, text, fields={"code": "conflict"}))
+            return Prepared(Response.error(409, text, fields={"code": EXISTS}))
         except OSError as error:
             text = f"{shown} cannot be written: {error.strerror or error}"
             return Prepared(Response.error(507, text))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-class _Durations(NamedTuple):
+class Durations(NamedTuple):
     """What a histogram has at one time, in ms."""
 
     buckets: list[int]
@@ -38,13 +38,13 @@ class _Durations(NamedTuple):
     quantiles_ms: list[float]
 
 
-class _Snapshot(NamedTuple):
+class MetricValues(NamedTuple):
     """All figures at one time: ``values`` are those of `FIGURES`."""
 
     values: list[float]
     messages: dict[tuple[str, str], int]
-    ticks: _Durations
-    syncs: _Durations
+    ticks: Durations
+    syncs: Durations
 
 
 class Metrics:
@@ -57,22 +57,23 @@ class Metrics:
         """Answer ``GET /metrics`` with the figures of server, process and Python."""
         return Response(200, later=partial(_prepare, self._read(now)))
 
-    def _read(self, now: int) -> _Snapshot:
+    def _read(self, now: int) -> MetricValues:
         at = self._figures.at(now)
-        return _Snapshot(
+        return MetricValues(
             [figure.read(at) for figure in FIGURES],
             messages_by_type(at),
-            _durations(TICKS.read(at)),
-            _durations(SYNCS.read(at)),
+            durations_of(TICKS.read(at)),
+            durations_of(SYNCS.read(at)),
         )
 
 
-def _durations(of: Histogram) -> _Durations:
+def durations_of(of: Histogram) -> Durations:
+    """Return what a histogram has now."""
     quantiles = [of.quantile_ms(share) for share in QUANTILES]
-    return _Durations(list(of.buckets), of.count, of.sum_ms, quantiles)
+    return Durations(list(of.buckets), of.count, of.sum_ms, quantiles)
 
 
-def _prepare(snapshot: _Snapshot) -> Prepared:
+def _prepare(snapshot: MetricValues) -> Prepared:
     # Imported at the first scrape: most servers are never scraped.
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
     from prometheus_client.platform_collector import PlatformCollector
@@ -80,19 +81,20 @@ def _prepare(snapshot: _Snapshot) -> Prepared:
     from prometheus_client.registry import CollectorRegistry
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(snapshot))
+    registry.register(Collector(snapshot))
     ProcessCollector(registry=registry)  # has no figures on Windows and macOS
     PlatformCollector(registry=registry)
     return Prepared(Response(200, generate_latest(registry), CONTENT_TYPE_LATEST))
 
 
-class _Collector:
+class Collector:
     """A collector for Prometheus' registry with the server's own metrics of one time."""
 
-    def __init__(self, snapshot: _Snapshot) -> None:
+    def __init__(self, snapshot: MetricValues) -> None:
         self._snapshot = snapshot
 
     def collect(self) -> Iterator["Metric"]:
+        """Yield every metric; the registry calls this."""
         snapshot = self._snapshot
         yield from _table(snapshot.values)
         yield _build()
@@ -136,7 +138,7 @@ def _messages(counts: dict[tuple[str, str], int]) -> "Metric":
     return messages
 
 
-def _latency(ticks: _Durations) -> "Metric":
+def _latency(ticks: Durations) -> "Metric":
     """Make the latency metric of the original dunena, for dashboards made for it."""
     from prometheus_client.metrics_core import Metric
 
@@ -148,7 +150,7 @@ def _latency(ticks: _Durations) -> "Metric":
     return latency
 
 
-def _seconds(of: Times, times: _Durations) -> "HistogramMetricFamily":
+def _seconds(of: Times, times: Durations) -> "HistogramMetricFamily":
     from prometheus_client.metrics_core import HistogramMetricFamily
 
     passed, buckets = 0, []

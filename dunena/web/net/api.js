@@ -104,7 +104,7 @@ export class Api {
     const response = await this.post("templates", JSON.stringify({ template, name }), [409]);
     const answer = await response.json();
     if (response.ok) return answer;
-    throw answer.code === "conflict" ? new Taken(answer.error) : new Error(answer.error);
+    throw answer.code === "exists" ? new Taken(answer.error) : new Error(answer.error);
   }
 
   // Shares the server on the network, or no longer. Returns the state, or { error, reason, commands }.
