@@ -163,9 +163,7 @@ def _escaped(byte: int) -> bytes:
 
 # What each byte of a name becomes, where it stands for itself and where it is ambiguous.
 _FORMS = [bytes((byte,)) if byte in _SAFE else _escaped(byte) for byte in range(256)]
-_FOLDED_FORMS = [
-    _escaped(byte) if byte in _AMBIGUOUS else form for byte, form in enumerate(_FORMS)
-]
+_FOLDED_FORMS = [_escaped(byte) if byte in _AMBIGUOUS else form for byte, form in enumerate(_FORMS)]
 
 
 def _positions_to_escape(raw: bytes, no_ending: str) -> set[int]:
