@@ -242,7 +242,7 @@ class Hub:
     )
 
     def __init__(self) -> None:
-        # A topic without followers is deleted, so that one look-up says whether a key has any.
+        # A topic without followers is deleted, so that looking a key up says whether it has any.
         # By namespace and then by key, as making a pair for each look-up would cost more than two.
         self._keys: dict[str, dict[str, Topic]] = {}
         self._channels: dict[str, Channel] = {}
