@@ -171,6 +171,11 @@ class FrameReader:
                     self.is_ascii = False
                     self.is_message = True
                     return _UNMASK(data[start:end], data[at + 2 : start])
+        if at == size:  # as after nearly every frame
+            self._data = b""
+            self._at = 0
+            self._wanted = 2
+            return None
         return self._next()
 
     def _next(self) -> bytes | None:

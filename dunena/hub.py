@@ -242,8 +242,9 @@ class Hub:
     )
 
     def __init__(self) -> None:
-        # A topic without followers is deleted, so that one look-up says whether a key has any.
-        self._keys: dict[EntryId, Topic] = {}
+        # A topic without followers is deleted, so that looking a key up says whether it has any.
+        # By namespace and then by key, as making a pair for each look-up would cost more than two.
+        self._keys: dict[str, dict[str, Topic]] = {}
         self._channels: dict[str, Channel] = {}
         self._published: list[Topic] = []  # in this tick
         self.relay: Relay | None = None
@@ -256,16 +257,23 @@ class Hub:
 
     def follow_key(self, ns: str, key: str, follower: Subscriber) -> None:
         """Subscribe ``follower`` to the changes of a key from now on."""
-        entry_id = (ns, key)
-        topic = self._keys.get(entry_id)
+        topics = self._keys.get(ns)
+        if topics is None:
+            topics = self._keys[ns] = {}
+        topic = topics.get(key)
         if topic is None:
-            topic = self._keys[entry_id] = Topic(entry_id, self.note_batch)
+            topic = topics[key] = Topic((ns, key), self.note_batch)
         self.subscription_count += follower not in topic
         topic.add(follower)
 
     def unfollow_key(self, ns: str, key: str, follower: Subscriber) -> None:
         """Unsubscribe ``follower`` from a key; do nothing if it is not subscribed."""
-        self.subscription_count -= _remove(self._keys, (ns, key), follower)
+        topics = self._keys.get(ns)
+        if topics is None:
+            return
+        self.subscription_count -= _remove(topics, key, follower)
+        if not topics:
+            del self._keys[ns]
 
     def follow_channel(self, channel: str, follower: Subscriber) -> None:
         """Subscribe ``follower`` to the events of a channel from now on."""
@@ -287,7 +295,8 @@ class Hub:
 
     def key_topic(self, ns: str, key: str) -> Topic | None:
         """Return the topic of a key; None if nobody follows it."""
-        return self._keys.get((ns, key))
+        topics = self._keys.get(ns)
+        return None if topics is None else topics.get(key)
 
     def channel_topic(self, channel: str) -> Channel | None:
         """Return the topic of a channel; None if nobody follows it."""
@@ -307,7 +316,7 @@ class Hub:
 
     def followed_keys(self) -> list[EntryId]:
         """Return every (namespace, key) that has followers."""
-        return list(self._keys)
+        return [(ns, key) for ns, topics in self._keys.items() for key in topics]
 
     def note_batch(self, topic: Topic) -> None:
         """Note that a topic, which need not be one of the hub's own, has begun a batch."""

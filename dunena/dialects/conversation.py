@@ -19,7 +19,7 @@ from dunena.dialects.errors import (
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
 from dunena.dialects.output import Output
-from dunena.dialects.plain_set import read_plain_set
+from dunena.dialects.plain_set import may_be_plain_set, read_plain_set
 from dunena.dialects.services import Holder, Services
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.errors import WriteRefusedError
@@ -90,6 +90,8 @@ class Conversation:
         """
         services, dialect = self._services, self.dialect
         if dialect is _OBJECT_STORE:
+            if may_be_plain_set(text):
+                return False  # most often it is one: looking it up would cost a hash of all of it
             entry_id = services.get_cache.entry_ids.get(text)  # of messages that were permitted
             if entry_id is None:
                 return False

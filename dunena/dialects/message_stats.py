@@ -7,7 +7,8 @@ from dunena.dialects.errors import ClientError, ForbiddenError
 class MessageStats:
     """Counters of messages by name, of open conversations by dialect, and of refused messages.
 
-    ``cached_gets`` counts object-store `get` messages that were recognized by their bytes. If the
+    ``cached_gets`` counts object-store `get` messages that were recognized by their bytes, and
+    ``plain_sets`` those that `read_plain_set` has read; ``object_store`` has all others. If the
     changes of a tick are refused, its messages are answered again and count again.
     """
 
@@ -18,12 +19,14 @@ class MessageStats:
         "forbidden",
         "object_store",
         "over_limit",
+        "plain_sets",
     )
 
     def __init__(self) -> None:
         self.dunena: dict[str, int] = {}
         self.object_store: dict[str, int] = {}
         self.cached_gets = 0
+        self.plain_sets = 0
         self.conversations = dict.fromkeys(Dialect, 0)
         self.over_limit = 0
         self.forbidden = 0

@@ -63,7 +63,7 @@ def get(services: Services, entry_id: EntryId, now: int) -> bytes:
 
 def carry_out_set(services: Services, plain_set: PlainSet, now: int) -> None:
     """Carry out a plain `set`, which has no answer. Raise `ClientError` and `WriteRefusedError`."""
-    services.stats.count_object_store("set")
+    services.stats.plain_sets += 1
     check_value_size(plain_set.value, services.limits)
     expires_at = end_of(services.default_ttl_ms, now)
     services.store.set("", plain_set.key, plain_set.value, expires_at)

@@ -23,11 +23,27 @@ _HEAD_BYTES: Final = len(_HEAD)
 _MIDDLE: Final = b'","value":'
 _MIDDLE_BYTES: Final = len(_MIDDLE)
 _END: Final = ord("}")
+_QUOTE: Final = ord('"')
+_NAME_AT: Final = _HEAD.index(b"set")
+_NAME_FIRST: Final = ord("s")
 
 _KEYS_MAX: Final = 4096
 """Beginnings of messages that are remembered: with the next limit, at most two megabytes."""
 
 _BEGINNING_BYTES_MAX: Final = 256
+
+
+class PlainKeys:
+    """The beginnings of plain `set` messages, with their keys.
+
+    ``middle`` is where the key of the last message ended: most keys of a program are as long.
+    """
+
+    __slots__ = ("by_beginning", "middle")
+
+    def __init__(self) -> None:
+        self.by_beginning: dict[bytes, str] = {}
+        self.middle = 0
 
 
 class PlainSet:
@@ -40,16 +56,43 @@ class PlainSet:
         self.value = value
 
 
-def read_plain_set(text: bytes, keys: dict[bytes, str]) -> PlainSet | None:
+def may_be_plain_set(text: bytes) -> bool:
+    """Return whether a message looks like a plain `set` at the one place where `get` differs."""
+    return len(text) > _NAME_AT and text[_NAME_AT] == _NAME_FIRST and text[_NAME_AT - 1] == _QUOTE
+
+
+def read_plain_set(text: bytes, known: PlainKeys) -> PlainSet | None:
     """Read a message if it is a plain `set`; return None for any other, also for a wrong one.
 
-    ``keys`` remembers the beginnings of such messages with their keys: programs set the same few
-    keys again and again.
+    ``known`` remembers the beginnings of such messages: programs set the same few keys again and
+    again.
     """
-    middle = text.find(_MIDDLE)
-    if middle <= _HEAD_BYTES or text[-1] != _END:
+    if not text or text[-1] != _END:
         return None
-    beginning = text[:middle]
+    middle = known.middle
+    key: str | None = None
+    if (
+        len(text) > middle
+        and text[middle] == _QUOTE
+        and text[middle : middle + _MIDDLE_BYTES] == _MIDDLE
+    ):
+        # No beginning that is known has a quote behind its head, so this is where its key ends.
+        key = known.by_beginning.get(text[:middle])
+    if key is None:
+        middle = text.find(_MIDDLE)
+        if middle <= _HEAD_BYTES:
+            return None
+        key = _find_key(text[:middle], known)
+        if key is None:
+            return None
+    # A value with another field behind it is no JSON, and is found out by that.
+    value = text[middle + _MIDDLE_BYTES : -1]
+    return PlainSet(key, value) if _is_compact(value) else None
+
+
+def _find_key(beginning: bytes, known: PlainKeys) -> str | None:
+    """Return the key of a message that begins so, and remember it; None as for `_read_key`."""
+    keys = known.by_beginning
     key = keys.get(beginning)
     if key is None:
         key = _read_key(beginning)
@@ -59,9 +102,8 @@ def read_plain_set(text: bytes, keys: dict[bytes, str]) -> PlainSet | None:
             if len(keys) >= _KEYS_MAX:
                 keys.clear()  # a client of so many keys does not profit from it
             keys[beginning] = key
-    # A value with another field behind it is no JSON, and is found out by that.
-    value = text[middle + _MIDDLE_BYTES : -1]
-    return PlainSet(key, value) if _is_compact(value) else None
+    known.middle = len(beginning)
+    return key
 
 
 def _read_key(beginning: bytes) -> str | None:

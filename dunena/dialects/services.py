@@ -14,6 +14,7 @@ from dunena.dialects.errors import (
 from dunena.dialects.grants import EVERYTHING, ChannelRights, Grant
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
+from dunena.dialects.plain_set import PlainKeys
 from dunena.dialects.remembered_answers import RememberedAnswers
 from dunena.hub import CACHE_EVENTS, RESERVED_CHANNELS, Hub
 from dunena.sessions.session import SessionHolder
@@ -98,7 +99,7 @@ class Services:
     watches: WatchTable = field(default_factory=WatchTable)
     channel_rights: ChannelRights | None = None
     grant: Grant = EVERYTHING
-    plain_keys: dict[bytes, str] = field(default_factory=dict)
+    plain_keys: PlainKeys = field(default_factory=PlainKeys)
 
     @property
     def epoch(self) -> str:

@@ -150,15 +150,20 @@ def _file_name(name: str, suffix: str, *, folds_case: bool, of_files: str = SUFF
 
 def _escape(name: str, *, folds_case: bool, no_ending: str) -> bytes:
     raw = name.encode()
-    escaped_at = _positions_to_escape(raw, no_ending)
-    pieces = []
-    for position, byte in enumerate(raw):
-        is_safe = byte in _SAFE and position not in escaped_at
-        if is_safe and not (folds_case and byte in _AMBIGUOUS):
-            pieces.append(bytes((byte,)))
-        else:
-            pieces.append(b"%%%02X" % byte)
+    forms = _FOLDED_FORMS if folds_case else _FORMS
+    pieces = [forms[byte] for byte in raw]
+    for position in _positions_to_escape(raw, no_ending):
+        pieces[position] = _escaped(raw[position])
     return b"".join(pieces)
+
+
+def _escaped(byte: int) -> bytes:
+    return b"%%%02X" % byte
+
+
+# What each byte of a name becomes, where it stands for itself and where it is ambiguous.
+_FORMS = [bytes((byte,)) if byte in _SAFE else _escaped(byte) for byte in range(256)]
+_FOLDED_FORMS = [_escaped(byte) if byte in _AMBIGUOUS else form for byte, form in enumerate(_FORMS)]
 
 
 def _positions_to_escape(raw: bytes, no_ending: str) -> set[int]:

@@ -42,6 +42,7 @@ from dunena.store.limits import EXPIRES_AT_MS_MAX
 # Compiled code finds a final name without a look-up, and the members of a module with two.
 _DUMPS: Final = orjson.dumps
 _CRC32: Final = zlib.crc32
+_FRAGMENT: Final = orjson.Fragment
 
 MAGIC = "dunena-journal"
 VERSION = 3
@@ -177,7 +178,7 @@ def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
     stamp = _plain(stamps.get((change.ns, change.key)))
     if entry is None:
         return change.kind.value, change.revision, change.ns, change.key, stamp
-    value = orjson.Fragment(entry.value)
+    value = _FRAGMENT(entry.value)
     expires_at = entry.expires_at
     if expires_at is not None:
         expires_at = min(expires_at + step_ms, EXPIRES_AT_MS_MAX)

@@ -7,6 +7,7 @@ without one need no memory here.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from dunena.persistence.disk.disk import Disk, Names, join, name_of, parent_of
@@ -25,6 +26,10 @@ from dunena.persistence.interface import Damage, DamageKind
 from dunena.plain_files import FileKind
 from dunena.store.entry import EntryId
 from dunena.store.names import has_control_character, is_name
+
+KEY_NAMES_MAX = 256
+"""File names that are remembered: writing a key's file asks for its name several times, and some
+tens of files are written together."""
 
 
 class Found(NamedTuple):
@@ -46,6 +51,7 @@ class Layout:
         self.root = root
         self.folds_case = folds_case
         self._records = records
+        self._key_names = lru_cache(KEY_NAMES_MAX)(key_file_name)
         self._folder_aliases: dict[str, str] = {}  # namespace -> name of its folder
         self._file_aliases: dict[EntryId, str] = {}  # entry id -> name of its file
         self._alias_owners: dict[tuple[str, str], EntryId] = {}  # (ns, folded name) -> entry id
@@ -293,7 +299,7 @@ class Layout:
         return None if ns is None else self._namespace_name(ns).text
 
     def _key_name(self, key: str) -> FileName:
-        return key_file_name(key, folds_case=self.folds_case)
+        return self._key_names(key, folds_case=self.folds_case)
 
     def _namespace_name(self, ns: str) -> FileName:
         return namespace_folder_name(ns, folds_case=self.folds_case)

@@ -213,9 +213,10 @@ class Mirror:
             for change in changes:
                 if change.cleared is None:
                     entry_id = (change.ns, change.key)
-                    if entry_id not in wanted:
-                        self._begin_to_want(entry_id, change)
+                    count = len(wanted)
                     wanted[entry_id] = change
+                    if len(wanted) != count:
+                        self._begin_to_want(entry_id, change)
                 else:
                     for ns, keys in change.cleared.items():
                         for key in keys:

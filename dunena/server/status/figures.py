@@ -289,8 +289,9 @@ def messages_by_type(at: Moment) -> dict[tuple[str, str], int]:
     counts = {(Dialect.DUNENA.value, name): count for name, count in stats.dunena.items()}
     for name, count in stats.object_store.items():
         counts[Dialect.OBJECT_STORE.value, name] = count
-    gets = (Dialect.OBJECT_STORE.value, "get")
-    counts[gets] = counts.get(gets, 0) + stats.cached_gets
+    for name, count in (("get", stats.cached_gets), ("set", stats.plain_sets)):
+        kind = (Dialect.OBJECT_STORE.value, name)
+        counts[kind] = counts.get(kind, 0) + count
     # A message that is answered again counts twice by type: the difference must not be negative.
     counts["", "invalid"] = max(0, at.telemetry.messages - sum(counts.values()))
     return counts

@@ -82,7 +82,7 @@ class MessageReceiver:
     def take_text(self, message: bytes) -> None:
         """Receive a whole text message, after checking that it is UTF-8."""
         # A message that is known was checked when it came first.
-        if not (self._conversation.is_cached_get(message) or message.isascii()):
+        if not (message.isascii() or self._conversation.is_cached_get(message)):
             try:
                 message.decode()
             except UnicodeDecodeError:
