@@ -215,21 +215,22 @@ class Layout:
             return
         folders += filter(_is_folder_name, names.folders)
         damages += self._strangers(path, names)
-        candidates: dict[str, str] = {}
+        # By key, which is all that is kept of a name that says it: there may be very many.
+        candidates: dict[str, str | None] = {}
         weighed: set[str] = set()
         for name in names.files:
             if not is_value_file_name(name):
                 continue
             key = name.removesuffix(SUFFIX)
             if key not in candidates and is_plain(key, folds_case=self.folds_case):
-                candidates[key] = name
+                candidates[key] = None
             else:
                 weighed.add(self._weigh(path, name, candidates, damages))
         del names
         while candidates:
             # Each name is removed, so that all names and all values are not in memory together.
-            key, name = candidates.popitem()
-            yield Found((ns, key), join(path, name), key not in weighed)
+            key, chosen = candidates.popitem()
+            yield Found((ns, key), join(path, chosen or key + SUFFIX), key not in weighed)
 
     def _strangers(self, folder: str, names: Names) -> Iterator[Damage]:
         """Yield entries named like a value's file or a namespace's folder that are neither."""
@@ -244,7 +245,7 @@ class Layout:
                 yield stranger
 
     def _weigh(
-        self, folder: str, name: str, candidates: dict[str, str], damages: list[Damage]
+        self, folder: str, name: str, candidates: dict[str, str | None], damages: list[Damage]
     ) -> str:
         """Choose between two files for one key: the canonical one, else the first by name.
 
@@ -254,10 +255,10 @@ class Layout:
         if key is None:
             damages.append(_no_name(join(folder, name)))
             return ""
-        rival = candidates.get(key)
-        if rival is None:
+        if key not in candidates:
             candidates[key] = name
             return key
+        rival = candidates[key] or key + SUFFIX
         canonical = self._key_name(key).text
         chosen, other = sorted((name, rival), key=lambda text: (text != canonical, text))
         candidates[key] = chosen
