@@ -218,7 +218,9 @@ class Layout:
         # By key, which is all that is kept of a name that says it: there may be very many.
         candidates: dict[str, str | None] = {}
         weighed: set[str] = set()
-        for name in names.files:
+        names.files.reverse()
+        while names.files:  # each is removed, so that all names are not in memory twice
+            name = names.files.pop()
             if not is_value_file_name(name):
                 continue
             key = name.removesuffix(SUFFIX)
@@ -226,9 +228,7 @@ class Layout:
                 candidates[key] = None
             else:
                 weighed.add(self._weigh(path, name, candidates, damages))
-        del names
-        while candidates:
-            # Each name is removed, so that all names and all values are not in memory together.
+        while candidates:  # nor together with all values
             key, chosen = candidates.popitem()
             yield Found((ns, key), join(path, chosen or key + SUFFIX), key not in weighed)
 
