@@ -143,6 +143,8 @@ class EntryTable:
             is_timed = entry.expires_at is not None
         else:
             self.value_bytes -= len(replaced.value)
+            # The names of the new entry are other objects: each would keep its own ones alive.
+            entry.ns, entry.key = replaced.ns, replaced.key
             is_timed = entry.expires_at is not None or replaced.expires_at is not None
         if is_timed:
             self._retime(entry, replaced)

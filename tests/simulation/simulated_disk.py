@@ -12,7 +12,7 @@ any operation by raising `Stop`. Its clock jumps both ways, and other hands edit
 import errno
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from random import Random
 
@@ -277,7 +277,7 @@ class SimulatedDisk:
             self._change(lambda: self._put(path, self._new_file()))
         return _AppendFile(self, self._file(path))
 
-    def sync(self, paths: set[str]) -> None:
+    def sync(self, paths: Collection[str]) -> None:
         for path in sorted(paths):
             found = self._now(path)
             if isinstance(found, _File):

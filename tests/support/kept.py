@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import orjson
@@ -59,7 +59,7 @@ class FlakyDisk(RealDisk):
         self._try("remove", path)
         super().remove(path)
 
-    def sync(self, paths: set[str]) -> None:
+    def sync(self, paths: Collection[str]) -> None:
         for path in sorted(paths):
             self._try("sync", path)
         super().sync(paths)

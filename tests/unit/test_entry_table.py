@@ -175,3 +175,16 @@ def test_quota_counters_match_the_entries_after_random_operations(seed: int) -> 
         assert quota.bytes == table.value_bytes + len(model)
         standing = [one.expires_at for one in model.values() if one.expires_at is not None]
         assert table.deadlines.next <= min(standing, default=NEVER)
+
+
+def test_a_new_entry_shares_the_names_of_the_one_that_it_replaces():
+    table = EntryTable()
+    ns, key = "some names", "some key"
+    first = Entry("".join(ns), "".join(key), b"1", None, 1)
+    second = Entry("".join(list(ns)), "".join(list(key)), b"2", None, 2)
+    assert second.key is not first.key
+    table.put(first)
+    table.put(second)
+    assert second.ns is first.ns
+    assert second.key is first.key
+    assert table.find(ns, key) is second

@@ -1,6 +1,7 @@
 """dunena/server/garbage.py: when everything is looked through for garbage."""
 
 import gc
+import sys
 
 import pytest
 
@@ -9,6 +10,7 @@ from dunena.server.garbage import (
     CLOSED_MIN,
     LOOKS_MAX,
     LOOKS_MIN,
+    MIDDLE_THRESHOLD,
     GarbageCollection,
 )
 
@@ -48,6 +50,16 @@ def test_full_collections_are_not_made_automatically(server):
     assert (young, middle) != (0, 0)
     assert gc.isenabled()
     assert gc.get_threshold()[2] > 1_000_000
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="there a look has another extent")
+def test_few_looks_are_made_before_what_stayed_is_looked_at_again(server):
+    young, middle, _ = gc.get_threshold()
+    assert middle == MIDDLE_THRESHOLD
+    gc.collect()
+    stay = [[] for _ in range(4 * (middle + 2) * (young + 1))]
+    assert gc.get_count()[2] >= 4
+    assert all(isinstance(one, list) for one in stay)
 
 
 def test_nothing_is_collected_while_connections_stay(server):

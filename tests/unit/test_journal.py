@@ -21,9 +21,11 @@ from dunena.persistence.disk.journal_format import (
     seed_of,
 )
 from dunena.persistence.disk.journal_reader import Replay
+from dunena.persistence.disk.stamps import StampTable
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.store import Store
 from tests.support.kept import FlakyDisk
+from tests.support.stamp_tables import table_of
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def disk() -> FlakyDisk:
 
 @pytest.fixture
 def journal(disk: FlakyDisk, tmp_path: Path) -> Journal:
-    journal = Journal(disk, str(tmp_path), {})
+    journal = Journal(disk, str(tmp_path), StampTable())
     journal.open(0)
     yield journal
     journal.close()
@@ -47,7 +49,7 @@ def change(revision: int, key: str = "k", value: bytes | None = b"1") -> Change:
 
 
 def reopened(folder: Path, flushed: int | None = 0, *, is_same_boot: bool = False) -> Replay:
-    journal = Journal(FlakyDisk(), str(folder), {})
+    journal = Journal(FlakyDisk(), str(folder), StampTable())
     replay = journal.open(flushed, "boot", "boot" if is_same_boot else None)
     journal.cut_torn_ends(replay)
     journal.close()
@@ -258,14 +260,14 @@ def test_a_missing_segment_is_reported_when_later_ones_are_replayed(
 
 
 def test_a_repaired_torn_segment_does_not_hide_the_next_runs_commits(tmp_path: Path) -> None:
-    first = Journal(FlakyDisk(), str(tmp_path), {})
+    first = Journal(FlakyDisk(), str(tmp_path), StampTable())
     first.open(0)
     first.append([change(1)])
     first.append([change(2)])
     first.close()
     (segment,) = segments(tmp_path)
     segment.write_bytes(segment.read_bytes()[:-3])
-    second = Journal(FlakyDisk(), str(tmp_path), {})
+    second = Journal(FlakyDisk(), str(tmp_path), StampTable())
     replay = second.open(0)
     second.cut_torn_ends(replay)
     assert revisions(replay) == [1]
@@ -536,7 +538,7 @@ def lines(path: Path) -> list[list[Any]]:
 
 def test_a_new_journal_is_empty(disk: FlakyDisk, tmp_path: Path) -> None:
     folder = tmp_path / "journal"
-    journal = Journal(disk, str(folder), {})
+    journal = Journal(disk, str(folder), StampTable())
     journal.open(7)
     assert folder.is_dir()
     assert journal.folder == str(folder)
@@ -548,7 +550,7 @@ def test_a_new_journal_is_empty(disk: FlakyDisk, tmp_path: Path) -> None:
 
 
 def test_a_commit_has_file_stamps_and_wall_clock_deadlines(disk: FlakyDisk, tmp_path: Path) -> None:
-    journal = Journal(disk, str(tmp_path), {("", "k"): A}, lambda: 100)
+    journal = Journal(disk, str(tmp_path), table_of({("", "k"): A}), lambda: 100)
     journal.open(0)
     journal.forces = True
     entry = Entry("", "k", b"1", 5, 1)
@@ -719,7 +721,7 @@ def test_a_torn_line_is_truncated_before_its_segment_ends(
 
 
 def test_a_base_has_one_line_for_each_change(disk: FlakyDisk, tmp_path: Path) -> None:
-    journal = Journal(disk, str(tmp_path), {("", "a"): A}, lambda: 7)
+    journal = Journal(disk, str(tmp_path), table_of({("", "a"): A}), lambda: 7)
     journal.open(0)
     journal.append([change(1)])
     journal.append([change(2)])
@@ -818,7 +820,7 @@ def test_cut_torn_ends_truncates_and_syncs_the_segments(
     whole = third.read_bytes()
     third.write_bytes(whole + b"torn")
     disk = FlakyDisk()
-    again = Journal(disk, str(tmp_path), {})
+    again = Journal(disk, str(tmp_path), StampTable())
     replay = again.open(0)
     assert third.read_bytes() == whole + b"torn", "nothing is changed by reading"
     again.cut_torn_ends(replay)
@@ -835,7 +837,7 @@ def test_cut_torn_ends_removes_a_segment_without_whole_lines(tmp_path: Path) -> 
     seed = seed_of(first.name)
     first.write_bytes(b"torn\n" + encode_line(seed, [0, ["delete", 1, "", "k", None]]))
     disk = FlakyDisk()
-    journal = Journal(disk, str(tmp_path), {})
+    journal = Journal(disk, str(tmp_path), StampTable())
     replay = journal.open(0)
     assert replay.torn[0].size == 0
     journal.cut_torn_ends(replay)
@@ -847,7 +849,7 @@ def test_cut_torn_ends_removes_a_segment_without_whole_lines(tmp_path: Path) -> 
 
 def test_open_removes_useless_segments(tmp_path: Path) -> None:
     (tmp_path / f"{1:020d}-{0:020d}.log").write_bytes(b"torn")
-    Journal(FlakyDisk(), str(tmp_path), {}).open(0)
+    Journal(FlakyDisk(), str(tmp_path), StampTable()).open(0)
     assert segments(tmp_path) == []
 
 
@@ -928,7 +930,7 @@ def test_a_commit_that_begins_a_segment_has_wall_clock_deadlines(
     disk: FlakyDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
-    journal = Journal(disk, str(tmp_path), {}, lambda: 100)
+    journal = Journal(disk, str(tmp_path), StampTable(), lambda: 100)
     journal.open(0)
     for revision in (1, 2):
         entry = Entry("", "k", b"1", 5, revision)

@@ -24,12 +24,15 @@ from dunena.persistence.disk.journal_format import (
     seed_of,
     stamp_of,
 )
+from dunena.persistence.disk.stamps import StampTable
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.limits import EXPIRES_AT_MS_MAX
+from tests.support.stamp_tables import table_of
 
 NAME = "1-0.log"
 SEED = zlib.crc32(b"dunena-journal 1-0.log\n")
 A, B = Stamp(1, -(2**62), 3), Stamp(4, 5, 2**62)
+STAMPS = table_of({("n", "k"): A, ("", "j"): B})
 STEPS = [FileStep(("n", "k"), A, B), FileStep(("", "j"), None, None)]
 
 
@@ -62,7 +65,7 @@ def test_a_commit_line_has_every_change_with_the_stamp_of_its_file() -> None:
         Change(ChangeKind.DELETE, "", "j", 9, replaced=entry),
         Change(ChangeKind.EXPIRED, "", "k", 10, replaced=entry),
     ]
-    line = commit_line(SEED, 7, changes, {("n", "k"): A, ("", "j"): B})
+    line = commit_line(SEED, 7, changes, STAMPS)
     assert line == whole(
         b'[7,["set",8,"n","k",[1,%d,3],null,{"a":1.0}],' % A.modified_ns
         + b'["delete",9,"","j",[4,5,%d]],["expired",10,"","k",null]]' % B.size
@@ -85,20 +88,20 @@ def test_a_deadline_is_written_in_wall_clock_time(
 ) -> None:
     entry = Entry("", "k", b"1", expires_at, 8)
     change = Change(ChangeKind.SET, "", "k", 8, entry=entry)
-    line = commit_line(SEED, 7, [change], {}, step_ms)
+    line = commit_line(SEED, 7, [change], StampTable(), step_ms)
     assert line == whole(b'[7,["set",8,"","k",null,%d,1]]' % written)
     if not step_ms:
-        assert commit_line(SEED, 7, [change], {}) == line
+        assert commit_line(SEED, 7, [change], StampTable()) == line
 
 
 def test_a_clear_has_the_stamps_of_all_files() -> None:
     change = Change(ChangeKind.CLEAR, "", "", 8, cleared={})
-    line = commit_line(SEED, 7, [change], {("n", "k"): A, ("", "j"): B})
+    line = commit_line(SEED, 7, [change], STAMPS)
     packed = base64.b64encode(struct.pack("=6q", *A, *B))
     assert line == whole(b'[7,["clear",8,"%b"]]' % packed)
     (made,) = recorded(read(line)[0])
     assert made == Recorded(ChangeKind.CLEAR, 8, cleared=frozenset({A, B}))
-    (made,) = recorded(read(commit_line(SEED, 7, [change], {}))[0])
+    (made,) = recorded(read(commit_line(SEED, 7, [change], StampTable()))[0])
     assert made == Recorded(ChangeKind.CLEAR, 8, cleared=frozenset())
 
 
@@ -168,7 +171,7 @@ def test_a_commit_is_read_as_it_was_written() -> None:
     entries = [Entry("n", "k", value, 99, 8), Entry("", "null", b"null", None, 9)]
     changes = [Change(ChangeKind.SET, one.ns, one.key, one.revision, entry=one) for one in entries]
     changes += [Change(ChangeKind.DELETE, "n", "k", 10), Change(ChangeKind.EXPIRED, "", "k", 11)]
-    (members,) = read(commit_line(SEED, 7, changes, {("n", "k"): A}))
+    (members,) = read(commit_line(SEED, 7, changes, table_of({("n", "k"): A})))
     assert members is not None
     assert members[0] == 7
     assert recorded(members) == [

@@ -7,6 +7,7 @@ from dunena.persistence.disk.journal_format import FileStates, Recorded
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.recovery import Recovered, recover
 from dunena.store.entry import ChangeKind, Entry, EntryId
+from tests.support.stamp_tables import table_of
 
 OLD, NEW, FOREIGN = Stamp(1, 10**18, 1), Stamp(2, 5, 1), Stamp(3, -7, 1)
 """Of files by their dates in no order: they say nothing."""
@@ -41,7 +42,7 @@ def values(recovered: Recovered) -> dict[str, bytes]:
 
 
 def test_recovery_without_a_journal_uses_the_files() -> None:
-    recovered = recover([entry("k", b"1")], Replay(), {PLACE: OLD})
+    recovered = recover([entry("k", b"1")], Replay(), table_of({PLACE: OLD}))
     assert values(recovered) == {"k": b"1"}
     assert recovered.changes == {}
 
@@ -53,7 +54,7 @@ def test_journal_changes_are_applied_in_order() -> None:
         [stored(5, "b", b"4")],
     )
     files = [entry("a", b"1"), entry("c", b"9")]
-    recovered = recover(files, found, {("", "a"): OLD, ("", "c"): FOREIGN})
+    recovered = recover(files, found, table_of({("", "a"): OLD, ("", "c"): FOREIGN}))
     assert values(recovered) == {"b": b"4", "c": b"9"}
     assert recovered.standing["", "b"].revision == 5
     assert {entry_id[1]: change.entry for entry_id, change in recovered.changes.items()} == {
@@ -67,7 +68,9 @@ def test_the_last_write_in_the_journal_decides_what_is_merged_and_when() -> None
     timed = Recorded(ChangeKind.SET, 1, "", "a", OLD, 99, b"1", then=b"2")
     other = Recorded(ChangeKind.SET, 2, "", "b", None, 99, b"1", then=b"2")
     file = Entry("", "a", b"1", 50, 0, then=b"3")
-    recovered = recover([file], replay([timed, other], [stored(3, "b", b"1")]), {("", "a"): OLD})
+    recovered = recover(
+        [file], replay([timed, other], [stored(3, "b", b"1")]), table_of({("", "a"): OLD})
+    )
     found = {key: (entry.expires_at, entry.then) for (_, key), entry in recovered.standing.items()}
     assert found == {"a": (99, b"2"), "b": (None, None)}
 
@@ -76,7 +79,7 @@ def test_a_clear_removes_only_the_files_it_recorded() -> None:
     clear = Recorded(ChangeKind.CLEAR, 2, cleared=frozenset({OLD}))
     found = replay([stored(1, "a", b"1"), clear], [stored(3, "b", b"1")])
     files = [entry("known", b"1"), entry("new", b"2")]
-    recovered = recover(files, found, {("", "known"): OLD, ("", "new"): FOREIGN})
+    recovered = recover(files, found, table_of({("", "known"): OLD, ("", "new"): FOREIGN}))
     assert values(recovered) == {"b": b"1", "new": b"2"}
     assert {entry_id[1] for entry_id in recovered.changes} == {"a", "b", "known"}
 
@@ -101,7 +104,7 @@ def test_recovery_distinguishes_hand_edits_from_lost_writes(
     found.files[PLACE].carried_out(OLD)
     found.is_complete = is_complete
     files = [] if value is None else [entry("k", value)]
-    recovered = recover(files, found, {} if stamp is None else {PLACE: stamp})
+    recovered = recover(files, found, table_of({} if stamp is None else {PLACE: stamp}))
     assert values(recovered).get("k") == expected
     assert (PLACE in recovered.edited) is (expected != b"2")
 
@@ -110,7 +113,7 @@ def test_a_file_whose_replacement_was_planned_may_have_either_stamp() -> None:
     for stamp, value in ((OLD, b"1"), (NEW, b"2")):
         found = replay([stored(2, "k", b"2", OLD)])
         found.files[PLACE].planned(OLD, NEW)
-        recovered = recover([entry("k", value)], found, {PLACE: stamp})
+        recovered = recover([entry("k", value)], found, table_of({PLACE: stamp}))
         assert values(recovered) == {"k": b"2"}
         assert not recovered.edited
 
@@ -119,17 +122,17 @@ def test_the_journal_overrides_earlier_and_truncated_file_content_after_a_power_
     for stamp, value in ((OLD, b"5"), (FOREIGN, b"12")):
         found = replay([stored(2, "k", b"123", OLD)], [stored(3, "k", b"4", NEW)])
         found.is_complete = False
-        recovered = recover([entry("k", value)], found, {PLACE: stamp})
+        recovered = recover([entry("k", value)], found, table_of({PLACE: stamp}))
         assert values(recovered) == {"k": b"4"}
 
 
 def test_the_journal_overrides_an_unreadable_file() -> None:
     found = replay([stored(2, "k", b"2", OLD)])
-    recovered = recover([], found, {}, damaged=[PLACE])
+    recovered = recover([], found, table_of({}), damaged=[PLACE])
     assert values(recovered) == {"k": b"2"}
 
 
 def test_the_journal_overrides_unsynced_files_after_a_power_cut() -> None:
     found = replay([stored(2, "k", b"2", OLD)])
     found.is_complete = found.is_forced = False
-    assert values(recover([entry("k", b"0")], found, {PLACE: FOREIGN})) == {"k": b"2"}
+    assert values(recover([entry("k", b"0")], found, table_of({PLACE: FOREIGN}))) == {"k": b"2"}

@@ -13,6 +13,7 @@ call that it is for.
 """
 
 import os
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from dunena.plain_files import FileKind
@@ -142,7 +143,7 @@ class Disk(Protocol):
     def append_to(self, path: str) -> AppendFile:
         """Open a file for appending; create it if it does not exist."""
 
-    def sync(self, paths: set[str]) -> None:
+    def sync(self, paths: Collection[str]) -> None:
         """Force files, folders, and the names of all in their folders to the device.
 
         A path that does not exist is skipped, as the sync of its folder records that; so is one

@@ -3,6 +3,8 @@
 With it, the code that opens and repairs a folder can be run to find out what it would do.
 """
 
+from collections.abc import Collection
+
 from dunena.persistence.disk.disk import AppendFile, Draft, Names, Stamp
 from dunena.persistence.disk.real_disk import RealDisk
 
@@ -50,7 +52,7 @@ class DryDisk(RealDisk):
     def append_to(self, path: str) -> AppendFile:
         return _NoFile()
 
-    def sync(self, paths: set[str]) -> None:
+    def sync(self, paths: Collection[str]) -> None:
         pass
 
 

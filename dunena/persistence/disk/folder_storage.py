@@ -25,7 +25,7 @@ from pathlib import Path
 
 from dunena.persistence.disk.boot import boot_id
 from dunena.persistence.disk.checkpointer import Checkpointer
-from dunena.persistence.disk.disk import Disk, Stamp, join, name_of
+from dunena.persistence.disk.disk import Disk, join, name_of
 from dunena.persistence.disk.folder_identity import FolderIdentity
 from dunena.persistence.disk.gc_pause import uncollected
 from dunena.persistence.disk.journal import Journal
@@ -36,6 +36,7 @@ from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.quarantine import free_path, set_aside
 from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
 from dunena.persistence.disk.recovery import recover
+from dunena.persistence.disk.stamps import StampTable
 from dunena.persistence.disk.takeover import NOTHING, Takeover, look_at_names, rename_files
 from dunena.persistence.disk.throttle import Pace
 from dunena.persistence.disk.value_files import ValueFiles
@@ -78,7 +79,7 @@ class FolderStorage:
         self._disk = disk
         self._value_bytes_max = value_bytes_max
         self._fsync = fsync
-        self._stamps: dict[EntryId, Stamp] = {}
+        self._stamps = StampTable()
         self._boot = find_boot()
         self.records = Records(disk, str(private), wall_step_ms)
         self.journal = Journal(disk, str(private / "journal"), self._stamps, wall_step_ms)

@@ -9,6 +9,7 @@ import os
 import select
 import struct
 import sys
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 assert sys.platform == "linux", "it is there alone"
@@ -73,19 +74,21 @@ class Inotify:
         """Wait for events, `wake` or the timeout (negative: none); return whether events came."""
         return any(ready == self._descriptor for ready, _ in self._poll.poll(timeout_ms))
 
-    def read(self) -> list[InotifyEvent]:
-        """Read events from the queue, all or a part of them; do not block."""
+    def read(self) -> Iterator[InotifyEvent]:
+        """Yield events from the queue, all or a part of them; do not block.
+
+        They are not all there at once: the garbage collector would look through them.
+        """
         try:
             data = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
-            return []
-        events, at = [], 0
+            return
+        at = 0
         while at < len(data):
             watch, mask, _, length = _EVENT.unpack_from(data, at)
             at += _EVENT.size
-            events.append(InotifyEvent(watch, mask, data[at : at + length].rstrip(b"\0")))
+            yield InotifyEvent(watch, mask, data[at : at + length].rstrip(b"\0"))
             at += length
-        return events
 
     def wake(self) -> None:
         """End the present and all later calls of `wait`; any thread may call it."""

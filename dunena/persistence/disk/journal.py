@@ -19,7 +19,6 @@ from dunena.persistence.disk.disk import Disk
 from dunena.persistence.disk.journal_base import base_lines, free_base_path, write_base
 from dunena.persistence.disk.journal_format import (
     FileStep,
-    Stamps,
     by_hand_line,
     carried_out_line,
     commit_line,
@@ -35,6 +34,7 @@ from dunena.persistence.disk.journal_segments import (
     holds_commits,
 )
 from dunena.persistence.disk.locks import LockRank
+from dunena.persistence.disk.stamps import StampTable
 from dunena.store.entry import Change
 
 SEGMENT_BYTES_MAX = 16 * 1024 * 1024
@@ -51,7 +51,11 @@ class Journal:
     """
 
     def __init__(
-        self, disk: Disk, folder: str, stamps: Stamps, wall_step_ms: Callable[[], int] = lambda: 0
+        self,
+        disk: Disk,
+        folder: str,
+        stamps: StampTable,
+        wall_step_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         self._disk = disk
         self._wall_step_ms = wall_step_ms

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from dunena.persistence.disk.disk import Disk, name_of, parent_of
 from dunena.persistence.disk.journal_format import (
-    Stamps,
     commit_line,
     encode_line,
     header_line,
     seed_of,
 )
 from dunena.persistence.disk.journal_reader import Segment, base_path
+from dunena.persistence.disk.stamps import StampTable
 from dunena.store.entry import Change
 
 WRITE_BYTES = 1024 * 1024
@@ -34,7 +34,7 @@ def base_lines(
     path: str,
     base: int,
     changes: Iterable[Change],
-    stamps: Stamps,
+    stamps: StampTable,
     wall_step_ms: Callable[[], int],
     *,
     forces: bool,

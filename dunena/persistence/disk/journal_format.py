@@ -28,14 +28,14 @@ written. With it a start distinguishes changes that others made to a file from t
 import base64
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from dunena.persistence.disk.disk import Stamp
+from dunena.persistence.disk.stamps import StampTable
 from dunena.store.entry import Change, ChangeKind, EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
@@ -50,9 +50,6 @@ READABLE_VERSIONS = frozenset({2, VERSION})
 
 _CHECKSUM_BYTES = 9  # the checksum of a line and the space after it
 _SET: Final[str] = ChangeKind.SET.value
-
-Stamps = Mapping[EntryId, Stamp]
-"""The stamp of each key's file, as last seen or written; a key without a file has none."""
 
 
 class FileStep(NamedTuple):
@@ -138,7 +135,7 @@ def header_line(seed: int, *, forces: bool) -> bytes:
 
 
 def commit_line(
-    seed: int, synced: int, changes: Sequence[Change], stamps: Stamps, step_ms: int = 0
+    seed: int, synced: int, changes: Sequence[Change], stamps: StampTable, step_ms: int = 0
 ) -> bytes:
     """Encode a commit; ``step_ms`` is how far the wall clock is ahead of the entries' clock."""
     members: list[Any] = [synced]
@@ -170,12 +167,11 @@ def encode_line(seed: int, members: list[Any]) -> bytes:
     return b"%08x %s\n" % (_CRC32(payload, seed), payload)
 
 
-def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
+def _members(change: Change, stamps: StampTable, step_ms: int) -> tuple[Any, ...]:
     entry = change.entry
     if change.cleared is not None:
-        # The values are copied at once, as the engine's thread may be changing the dict.
-        return change.kind.value, change.revision, _packed(list(stamps.values()))
-    stamp = _plain(stamps.get((change.ns, change.key)))
+        return change.kind.value, change.revision, base64.b64encode(stamps.all_numbers()).decode()
+    stamp = stamps.numbers_of(change.ns, change.key)
     if entry is None:
         return change.kind.value, change.revision, change.ns, change.key, stamp
     value = _FRAGMENT(entry.value)
@@ -191,10 +187,6 @@ def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
 def _plain(stamp: Stamp | None) -> tuple[int, ...] | None:
     """Convert a stamp to a plain tuple, which orjson needs."""
     return None if stamp is None else tuple(stamp)
-
-
-def _packed(stamps: list[Stamp]) -> str:
-    return base64.b64encode(array("q", chain.from_iterable(stamps)).tobytes()).decode()
 
 
 def _unpacked(text: str) -> frozenset[Stamp]:

@@ -221,21 +221,24 @@ class Layout:
             return
         folders += filter(_is_folder_name, names.folders)
         damages += self._strangers(path, names)
+        plain: list[str] = []  # nearly all; what they are called says their key
         candidates: dict[str, str] = {}
-        weighed: set[str] = set()
-        for name in names.files:
-            if not is_value_file_name(name):
-                continue
-            key = name.removesuffix(SUFFIX)
-            if key not in candidates and is_plain(key, folds_case=self.folds_case):
-                candidates[key] = name
+        for name in filter(is_value_file_name, names.files):
+            if is_plain(name.removesuffix(SUFFIX), folds_case=self.folds_case):
+                plain.append(name)
             else:
-                weighed.add(self._weigh(path, name, candidates, damages))
+                self._weigh(path, name, candidates, damages)
         del names
-        while candidates:
+        while plain:
             # Each name is removed, so that all names and all values are not in memory together.
-            key, name = candidates.popitem()
-            yield Found((ns, key), join(path, name), key not in weighed)
+            name = plain.pop()
+            key = name.removesuffix(SUFFIX)
+            if key in candidates:
+                self._weigh(path, name, candidates, damages)
+            else:
+                yield Found((ns, key), join(path, name), is_regular=True)
+        for key, name in candidates.items():
+            yield Found((ns, key), join(path, name))
 
     def _strangers(self, folder: str, names: Names) -> Iterator[Damage]:
         """Yield entries named like a value's file or a namespace's folder that are neither."""
@@ -251,25 +254,21 @@ class Layout:
 
     def _weigh(
         self, folder: str, name: str, candidates: dict[str, str], damages: list[Damage]
-    ) -> str:
-        """Choose between two files for one key: the canonical one, else the first by name.
-
-        Return the key.
-        """
+    ) -> None:
+        """Choose between two files for one key: the canonical one, else the first by name."""
         key = self._name_of(name.removesuffix(SUFFIX))
         if key is None:
             damages.append(_no_name(join(folder, name)))
-            return ""
+            return
         rival = candidates.get(key)
         if rival is None:
             candidates[key] = name
-            return key
+            return
         canonical = self._key_name(key).text
         chosen, other = sorted((name, rival), key=lambda text: (text != canonical, text))
         candidates[key] = chosen
         reason = f"another file holds the same key: {chosen}"
         damages.append(Damage(join(folder, other), reason, DamageKind.CLASH))
-        return key
 
     def _make_folder(self, ns: str) -> None:
         name = self._namespace_name(ns)

@@ -38,6 +38,9 @@ class LockRank(IntEnum):
     SYNC_REQUESTS = 7
     """`Syncer`: the functions to call after the next sync."""
 
+    STAMPS = 8
+    """`StampTable`: held to add or remove one stamp."""
+
 
 def make_lock(_rank: LockRank) -> threading.Lock:
     """Make a lock of a rank. Only tests, which replace this function, check the order."""

@@ -8,16 +8,16 @@ key has not changed lately, once in a period while it changes all the time.
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
 from typing import Protocol
 
 from dunena.persistence.disk import locks
-from dunena.persistence.disk.first_lacking import FirstLacking
+from dunena.persistence.disk.behind import BehindFiles, Shown, change_of, entry_of, shown_by
+from dunena.persistence.disk.freeing import free_gradually
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.value_files import PreparedFile, ValueFiles
-from dunena.store.entry import Change, ChangeKind, Entry, EntryId
+from dunena.store.entry import BY_REVISION, Change, ChangeKind, Entry, EntryId, SetChange
 
 RETRY_SECONDS = 1.0
 """Time until another try after a file could not be written."""
@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 FILES_AT_ONCE = 64
 """Files whose stamps are written to the journal in one call."""
+
+_Due = tuple[EntryId, Shown]
 
 Journaled = Callable[[int, float], float | None]
 """Takes a revision and a time (monotonic seconds): returns None if files may show all changes up to
@@ -67,27 +69,23 @@ class Mirror:
         self._left: deque[tuple[Change, ...]] = deque()  # commits that were not merged yet
         self._left_count = 0  # approximate number of their changes
         self._lock = locks.make_lock(LockRank.MIRROR)  # guards the attributes up to the paces
-        self._wanted: dict[EntryId, Change] = {}  # the last change of each key whose file lacks it
-        self._lacking = FirstLacking()  # of the same keys
-        self._due: list[tuple[float, int, EntryId]] = []
+        self._behind = BehindFiles()
         self._noted_revision = revision
-        self._count = 0
         self._now = 0.0
         self._paces: dict[EntryId, Pace] = {}
         self._paces_swept_at = 0.0
         self._failing: dict[EntryId, str] = {}  # why the last try to write the file failed
         self.remembers_unsynced = False
-        self._unsynced: dict[EntryId, Change] = {}  # in files that may not be on the device
+        # What files show that may not be on the device, by namespace and key.
+        self._unsynced: dict[str, dict[str, Shown]] = {}
 
     # --- the server's thread ---
 
     def catch_up(self, changes: Iterable[tuple[EntryId, Change]], since: int) -> None:
         """Add changes at the start that files may lack, with all earlier ones from ``since`` on."""
         with self._lock:
-            for entry_id, change in changes:
-                self._wanted[entry_id] = change
-                self._lacking.set(entry_id, since)
-                self._push(self._now, entry_id)
+            for (ns, key), change in changes:
+                self._behind.queue(ns, key, shown_by(change), since, self._now)
 
     def enqueue(self, changes: Sequence[Change]) -> None:
         """Queue a stored commit, so that the files will show it."""
@@ -102,7 +100,7 @@ class Mirror:
         """The number of keys whose file does not show the latest change yet."""
         with self._lock:
             self._gather()
-            return len(self._wanted)
+            return self._behind.count
 
     @property
     def failure(self) -> str | None:
@@ -115,7 +113,7 @@ class Mirror:
     def flushed_revision(self) -> int:
         """The revision up to which every change is in its file."""
         with self._lock:
-            first = self._lacking.first
+            first = self._behind.first
             return self._noted_revision if first is None else first - 1
 
     def step(self, now: float, files_max: int) -> float | None:
@@ -124,41 +122,34 @@ class Mirror:
             self._now = now
             self._gather()
         while files_max and (batch := self._take_due(now, files_max)):
-            later = self._journaled(max(change.revision for _, change in batch), now)
-            if later is None:
-                files_max -= len(batch)
-                self._bring_all(batch, now)
-            else:
-                self._postpone((entry_id for entry_id, _ in batch), later)
+            later = self._journaled(max(shown.revision for _, shown in batch), now)
+            if later is not None:
+                batch = self._journaled_of(batch, now, later)
+            files_max -= len(batch)
+            self._bring_all(batch, now)
         with self._lock:
             self._sweep_paces(now)
-            return self._due[0][0] if self._due else None
+            return self._behind.next_due
 
     def flush(self, now: float, is_over: Callable[[], bool]) -> bool:
         """Write all files, due or not, until ``is_over``; return whether all are written."""
         with self._lock:
             self._gather()
-            batch = list(self._wanted.items())
+            batch = self._behind.items()
         for first in range(0, len(batch), FILES_AT_ONCE):
             if is_over():
                 return False
             # Every file is tried, even if others failed.
             self._bring(batch[first : first + FILES_AT_ONCE], now, failures_max=len(batch))
         with self._lock:
-            return not self._wanted
+            return not self._behind.count
 
     def pending(self) -> list[Change]:
         """Return the last change of each key whose file lacks it, in their order."""
         with self._lock:
             self._gather()
-            wanted = list(self._wanted.items())
-        changes = [
-            change
-            if change.cleared is None
-            else Change(ChangeKind.DELETE, *entry_id, change.revision, from_disk=change.from_disk)
-            for entry_id, change in wanted
-        ]
-        return sorted(changes, key=lambda change: change.revision)
+            behind = self._behind.items()
+        return sorted((change_of(shown) for _, shown in behind), key=BY_REVISION)
 
     @property
     def noted_revision(self) -> int:
@@ -176,85 +167,93 @@ class Mirror:
     def synced(self) -> None:
         """Record that all written files were forced to the device."""
         unsynced, self._unsynced = self._unsynced, {}
-        while unsynced:  # `clear` would keep the interpreter until all of them are freed
-            unsynced.popitem()
+        for keys in unsynced.values():
+            free_gradually(keys)
 
     def write_again(self) -> None:
         """Write the unsynced files again: a failed sync may have dropped their data."""
         with self._lock:
             self._gather()
-            for entry_id, change in self._unsynced.items():
-                if entry_id not in self._wanted:
-                    self._wanted[entry_id] = change
-                    self._lacking.set(entry_id, change.revision)
-                    self._push(self._now, entry_id)
+            for ns, keys in self._unsynced.items():
+                for key, shown in keys.items():
+                    if self._behind.shown((ns, key)) is None:
+                        self._behind.wait(ns, key, shown, shown.revision, self._now)
         self._unsynced.clear()
 
     def supersede(self, entry_id: EntryId, value: bytes) -> None:
         """Do not write a key's pending change: its file has a newer ``value`` by others."""
         with self._lock:
             self._gather()
-            change = self._wanted.get(entry_id)
-            if change is None or (change.entry is not None and change.entry.value == value):
+            shown = self._behind.shown(entry_id)
+            if shown is None:
                 return
-            entry = Entry(*entry_id, value, None, change.revision)
-            self._wanted[entry_id] = Change(
-                ChangeKind.SET, *entry_id, change.revision, entry=entry, from_disk=True
-            )
+            entry = entry_of(shown)
+            if entry is not None and entry.value == value:
+                return
+            entry = Entry(*entry_id, value, None, shown.revision)
+            self._behind.replace(*entry_id, SetChange(entry, None, from_disk=True))
 
     # --- inside ---
 
     def _gather(self) -> None:
         """Merge the queued commits by key; the caller holds the lock."""
-        left, wanted = self._left, self._wanted
+        left = self._left
         self._left_count = 0
         while left:
             changes = left.popleft()
             for change in changes:
                 if change.cleared is None:
-                    entry_id = (change.ns, change.key)
-                    count = len(wanted)
-                    wanted[entry_id] = change
-                    if len(wanted) != count:
-                        self._begin_to_want(entry_id, change)
+                    self._want(change)
                 else:
+                    kind, revision = ChangeKind.DELETE, change.revision
                     for ns, keys in change.cleared.items():
                         for key in keys:
-                            if (ns, key) not in wanted:
-                                self._begin_to_want((ns, key), change)
-                            wanted[ns, key] = change
+                            self._want(Change(kind, ns, key, revision, from_disk=change.from_disk))
             self._noted_revision = changes[-1].revision
 
-    def _begin_to_want(self, entry_id: EntryId, change: Change) -> None:
-        self._lacking.set(entry_id, change.revision)
-        pace = self._paces.get(entry_id)
-        self._push(self._now if pace is None else pace.until, entry_id)
-
-    def _push(self, due: float, entry_id: EntryId) -> None:
-        self._count += 1
-        heappush(self._due, (due, self._count, entry_id))
+    def _want(self, change: Change) -> None:
+        ns, key, shown = change.ns, change.key, shown_by(change)
+        if self._behind.replace(ns, key, shown):
+            return
+        pace = self._paces.get((ns, key)) if self._paces else None
+        if pace is None:
+            self._behind.queue(ns, key, shown, change.revision, self._now)
+        else:
+            self._behind.wait(ns, key, shown, change.revision, pace.until)
 
     def _postpone(self, entry_ids: Iterable[EntryId], due: float) -> None:
         with self._lock:
             for entry_id in entry_ids:
-                self._push(due, entry_id)
+                self._behind.postpone(entry_id, due)
 
     def _sweep_paces(self, now: float) -> None:
         if now > self._paces_swept_at + PERIOD_SECONDS:
             self._paces = {p: pace for p, pace in self._paces.items() if not pace.is_rested(now)}
             self._paces_swept_at = now
 
-    def _take_due(self, now: float, files_max: int) -> list[tuple[EntryId, Change]]:
-        batch: list[tuple[EntryId, Change]] = []
+    def _take_due(self, now: float, files_max: int) -> list[_Due]:
         with self._lock:
-            while self._due and self._due[0][0] <= now and len(batch) < files_max:
-                entry_id = heappop(self._due)[2]
-                change = self._wanted.get(entry_id)
-                if change is not None:
-                    batch.append((entry_id, change))
-        return batch
+            first = self._behind.first_queued
+        # As the first one lacks the earliest change, none of the queue can be written before it.
+        later = None if first is None else self._journaled(first, now)
+        with self._lock:
+            if later is not None:
+                self._behind.hold_queue(later)
+            return self._behind.take_due(now, files_max)
 
-    def _bring_all(self, batch: list[tuple[EntryId, Change]], now: float) -> None:
+    def _journaled_of(self, batch: list[_Due], now: float, later: float) -> list[_Due]:
+        """Return those that may be written; the others are due ``later``."""
+        journaled: list[_Due] = []
+        others: list[EntryId] = []
+        for entry_id, shown in batch:
+            if self._journaled(shown.revision, now) is None:
+                journaled.append((entry_id, shown))
+            else:
+                others.append(entry_id)
+        self._postpone(others, later)
+        return journaled
+
+    def _bring_all(self, batch: list[_Due], now: float) -> None:
         for first in range(0, len(batch), FILES_AT_ONCE):
             some = batch[first : first + FILES_AT_ONCE]
             if not self._bring(some, now, FAILURES_PER_STEP_MAX):
@@ -262,39 +261,39 @@ class Mirror:
                 self._postpone(rest, now + RETRY_SECONDS / 2)
                 return
 
-    def _bring(self, batch: list[tuple[EntryId, Change]], now: float, failures_max: int) -> bool:
+    def _bring(self, batch: list[_Due], now: float, failures_max: int) -> bool:
         """Write files; return False if so many failed that the rest was not tried."""
-        changes = dict(batch)
         prepared, failures = self._prepare(batch, now, failures_max)
         if prepared:
-            failures += self._replace(prepared, changes, now)
+            failures += self._replace(prepared, dict(batch), now)
         return failures < failures_max
 
     def _prepare(
-        self, batch: list[tuple[EntryId, Change]], now: float, failures_max: int
+        self, batch: list[_Due], now: float, failures_max: int
     ) -> tuple[list[PreparedFile], int]:
         """Write the drafts of files; return them and the number of failures."""
         prepared, failures = [], 0
-        for number, (entry_id, change) in enumerate(batch):
+        for number, (entry_id, shown) in enumerate(batch):
             if failures == failures_max:
                 # The files that were not tried are due before the failed ones.
                 rest = (entry_id for entry_id, _ in batch[number:])
                 self._postpone(rest, now + RETRY_SECONDS / 2)
                 break
             try:
-                file = self._files.prepare(entry_id, change.entry, from_disk=change.from_disk)
+                from_disk = isinstance(shown, Change) and shown.from_disk
+                file = self._files.prepare(entry_id, entry_of(shown), from_disk=from_disk)
             except OSError as error:
                 self._failed(entry_id, error, now)
                 failures += 1
                 continue
             if file is None:
-                self._done(entry_id, change, now)
+                self._done(entry_id, shown, now)
             else:
                 prepared.append(file)
         return prepared, failures
 
     def _replace(
-        self, prepared: list[PreparedFile], changes: dict[EntryId, Change], now: float
+        self, prepared: list[PreparedFile], shown: dict[EntryId, Shown], now: float
     ) -> int:
         """Replace files by drafts, between two lines of the journal; return how many failed."""
         entry_ids = [file.step.entry_id for file in prepared]
@@ -317,7 +316,7 @@ class Mirror:
             self._failed_all([step.entry_id for step in steps], error, now)
             return len(entry_ids)
         for step in steps:
-            self._done(step.entry_id, changes[step.entry_id], now)
+            self._done(step.entry_id, shown[step.entry_id], now)
         return len(entry_ids) - len(steps)
 
     def _failed_all(self, entry_ids: Iterable[EntryId], error: OSError, now: float) -> None:
@@ -331,20 +330,19 @@ class Mirror:
         self._failing[entry_id] = reason
         self._postpone([entry_id], now + RETRY_SECONDS)
 
-    def _done(self, entry_id: EntryId, change: Change, now: float) -> None:
-        """Record that a key's file shows a change."""
+    def _done(self, entry_id: EntryId, shown: Shown, now: float) -> None:
+        """Record what a key's file shows."""
         if self._failing and self._failing.pop(entry_id, None) is not None and not self._failing:
             _log.warning("files are written again")
         if self.remembers_unsynced:
-            self._unsynced[entry_id] = change
+            ns, key = entry_id
+            keys = self._unsynced.get(ns)
+            if keys is None:
+                keys = self._unsynced[ns] = {}
+            keys[key] = shown
         with self._lock:
             pace = self._paces.get(entry_id)
             if pace is None:
                 pace = self._paces[entry_id] = Pace()
             pace.done(now)
-            if self._wanted.get(entry_id) is change:
-                del self._wanted[entry_id]
-                self._lacking.remove(entry_id)
-            else:  # the key has changed meanwhile
-                self._lacking.set(entry_id, change.revision + 1)
-                self._push(pace.until, entry_id)
+            self._behind.done(entry_id, shown, pace.until)

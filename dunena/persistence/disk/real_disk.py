@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from dunena.persistence.disk.device import force, sync_file, sync_folder
@@ -153,7 +153,7 @@ class RealDisk:
     def append_to(self, path: str) -> AppendFile:
         return _RealAppendFile(os.open(path, _APPENDING, _MODE))
 
-    def sync(self, paths: set[str]) -> None:
+    def sync(self, paths: Collection[str]) -> None:
         # Only on Linux does this call wait for the device.
         if len(paths) > _SYNC_ONE_BY_ONE_MAX and sys.platform == "linux":
             os.sync()

@@ -12,8 +12,9 @@ missing. If that cannot be distinguished from a change by others, the acknowledg
 from collections.abc import Iterable
 
 from dunena.persistence.disk.disk import Stamp
-from dunena.persistence.disk.journal_format import Recorded, Stamps
+from dunena.persistence.disk.journal_format import Recorded
 from dunena.persistence.disk.journal_reader import Replay
+from dunena.persistence.disk.stamps import StampTable
 from dunena.store.entry import Change, ChangeKind, Entry, EntryId
 
 _NUMBER_STARTS = frozenset(bytes((byte,)) for byte in b"-0123456789")
@@ -34,7 +35,7 @@ class Recovered:
 
 
 def recover(
-    entries: list[Entry], replay: Replay, stamps: Stamps, damaged: Iterable[EntryId] = ()
+    entries: list[Entry], replay: Replay, stamps: StampTable, damaged: Iterable[EntryId] = ()
 ) -> Recovered:
     """Apply a journal to the entries read from files.
 
@@ -50,7 +51,7 @@ def recover(
     return recovered
 
 
-def _edited(standing: dict[EntryId, Entry], replay: Replay, stamps: Stamps) -> set[EntryId]:
+def _edited(standing: dict[EntryId, Entry], replay: Replay, stamps: StampTable) -> set[EntryId]:
     """Return the keys of the journal whose file others changed or removed."""
     written = _values(replay)
     cleared: frozenset[object] = frozenset().union(
@@ -107,7 +108,7 @@ def _values(replay: Replay) -> dict[EntryId, set[bytes | None]]:
 
 
 def _places(
-    recorded: Recorded, recovered: Recovered, replay: Replay, stamps: Stamps
+    recorded: Recorded, recovered: Recovered, replay: Replay, stamps: StampTable
 ) -> list[EntryId]:
     """Return the keys that a change affects, without those that others changed since."""
     edited = recovered.edited
@@ -122,7 +123,7 @@ def _places(
 
 
 def _is_cleared(
-    entry_id: EntryId, recorded: Recorded, recovered: Recovered, replay: Replay, stamps: Stamps
+    entry_id: EntryId, recorded: Recorded, recovered: Recovered, replay: Replay, stamps: StampTable
 ) -> bool:
     """Return whether a clear removed a key: it was set before, or its file was known then.
 

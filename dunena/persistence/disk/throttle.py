@@ -1,5 +1,7 @@
 """Limiting how often costly work is done that is requested again and again."""
 
+from dunena.store.compiler_hints import mypyc_attr
+
 PERIOD_SECONDS = 0.9
 """Pause under constant demand: the work is done about once a second. After a rest of this time the
 pauses begin anew."""
@@ -10,6 +12,7 @@ PAUSE_GROWTH = 5
 written at once, and a stream of changes is not."""
 
 
+@mypyc_attr(acyclic=True)
 class Pace:
     """The pauses for one piece of work; times are in seconds of any monotonic clock.
 

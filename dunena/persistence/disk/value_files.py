@@ -6,15 +6,17 @@ A value's file and its expiry record are two files; the record is written first 
 of the value, so that it is never used for another value.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from dunena.persistence.disk.disk import Disk, Draft, Stamp, join, parent_of
+from dunena.persistence.disk.freeing import free_gradually
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.layout import Found, Layout
 from dunena.persistence.disk.quarantine import set_aside
 from dunena.persistence.disk.records import Expiry, Records, checksum
+from dunena.persistence.disk.stamps import StampTable
 from dunena.persistence.interface import Damage, DamageKind, Progress
 from dunena.plain_files import FileKind, FileTooLargeError, NotPlainError
 from dunena.store.entry import Entry, EntryId
@@ -50,6 +52,45 @@ class _Edit(NamedTuple):
 _REMOVAL = _Edit(None, None)
 
 
+class _Unsynced(Collection[str]):
+    """The paths of what is to be forced to the device.
+
+    Those of the values' files are very many after an import. Only their keys are kept, which are
+    the objects that the stamps have: a path is made when it is asked for, and many systems force
+    so many files in one call without their paths.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._keys: dict[str, set[str]] = {}  # by namespace, of files with their canonical names
+        self.paths: set[str] = set()  # others
+
+    def add(self, entry_id: EntryId) -> None:
+        """Add the file of a key that has its canonical name."""
+        ns, key = entry_id
+        keys = self._keys.get(ns)
+        if keys is None:
+            keys = self._keys[ns] = set()
+        keys.add(key)
+
+    def free(self) -> None:
+        """Forget all of them."""
+        for keys in (self.paths, *self._keys.values()):
+            free_gradually(keys)
+
+    def __len__(self) -> int:
+        return len(self.paths) + sum(map(len, self._keys.values()))
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.paths
+        for ns, keys in self._keys.items():
+            for key in keys:
+                yield self._layout.canonical((ns, key))
+
+    def __contains__(self, path: object) -> bool:
+        return any(path == one for one in self)
+
+
 class ValueFiles:
     """Reads and writes the values' files of a layout; methods raise OSError as the disk does.
 
@@ -61,7 +102,7 @@ class ValueFiles:
         disk: Disk,
         layout: Layout,
         records: Records,
-        stamps: dict[EntryId, Stamp],
+        stamps: StampTable,
         value_bytes_max: int = VALUE_BYTES_MAX,
     ) -> None:
         self._disk = disk
@@ -74,10 +115,7 @@ class ValueFiles:
         self._edits: dict[EntryId, _Edit] = {}  # those that this server has not replaced
         self._foreign: set[EntryId] = set()  # keys whose file others wrote
         self._expiring: set[EntryId] = set()
-        # What `sync` is to force to the device: the keys of files with their canonical names, which
-        # are many (the same objects as those of the stamps), and other paths.
-        self._unsynced_keys: set[EntryId] = set()
-        self._unsynced: set[str] = set()
+        self._unsynced = _Unsynced(layout)  # what `sync` is to force to the device
         self._damaged: dict[EntryId, tuple[Damage, Stamp | None]] = {}  # with the stamp when read
         self._unreadable: dict[str, Damage] = {}  # found when the whole folder was last examined
         self._refused: dict[str, Damage] = {}  # paths that could not be examined since
@@ -107,7 +145,7 @@ class ValueFiles:
         """Read the encoded value in a file; record a damage and return None if it is invalid."""
         value, stamp = self._read_stamped(found)
         if stamp is not None:
-            self._stamps[found.entry_id] = stamp
+            self._stamps.set(found.entry_id, stamp)
         return value
 
     def read_edit(self, found: Found) -> bytes | None:
@@ -130,7 +168,7 @@ class ValueFiles:
         """Record that a ``value`` that others wrote is the store's; for the server's thread."""
         edit = self._edits.get(entry_id)
         if edit is not None and edit.stamp is not None and edit.value == value:
-            self._stamps[entry_id] = edit.stamp
+            self._stamps.set(entry_id, edit.stamp)
 
     def forget_edit(self, entry_id: EntryId) -> None:
         """Record that what others did was not reported, so that it is found again."""
@@ -210,7 +248,7 @@ class ValueFiles:
             self._expiring.add(entry_id)
             name = self._layout.relative(entry_id)
             path = self._records.keep_expiry(name, entry.expires_at, entry.value, entry.then)
-            self._unsynced.add(path)
+            self._unsynced.paths.add(path)
         path, content = self._layout.canonical(entry_id), encode_readable(entry.value)
         draft = self._disk.write_draft(path, content, self._records.temporary)
         step = FileStep(entry_id, before, draft.stamp)
@@ -232,10 +270,10 @@ class ValueFiles:
             # It may be there all the same, and must not be taken for another hand's then.
             with suppress(OSError):
                 if self._disk.stamp(path) == file.draft.stamp:
-                    self._stamps[entry_id] = file.draft.stamp
+                    self._stamps.set(entry_id, file.draft.stamp)
             self.discard(file)
             raise
-        self._stamps[entry_id] = stamp
+        self._stamps.set(entry_id, stamp)
         self._edits.pop(entry_id, None)
         self._foreign.discard(entry_id)
         if not file.expires:
@@ -252,16 +290,9 @@ class ValueFiles:
 
     def sync(self) -> None:
         """Force the written files to the device."""
-        keys, self._unsynced_keys = self._unsynced_keys, set()
-        paths, self._unsynced = self._unsynced, set()
-        try:
-            self._disk.sync(paths.union(map(self._layout.canonical, keys)))
-        except OSError:
-            self._unsynced_keys |= keys
-            self._unsynced |= paths
-            raise
-        while paths:  # otherwise all of them are freed in one go, while nothing else can run
-            paths.pop()
+        self._disk.sync(self._unsynced)
+        unsynced, self._unsynced = self._unsynced, _Unsynced(self._layout)
+        unsynced.free()
 
     def doubt(self, entry_ids: Iterable[EntryId]) -> None:
         """Let the next sync force files to the device that an earlier run may not have forced."""
@@ -282,7 +313,7 @@ class ValueFiles:
     def is_known(self, found: Found) -> bool:
         """Return whether a file was written or read at a path, and was not found to be gone."""
         edit = self._edits.get(found.entry_id)
-        is_known = found.entry_id in self._stamps if edit is None else edit is not _REMOVAL
+        is_known = self._stamps.has(found.entry_id) if edit is None else edit is not _REMOVAL
         return is_known and found.path == self._layout.actual(found.entry_id)
 
     def is_new(self, found: Found) -> bool:
@@ -297,11 +328,10 @@ class ValueFiles:
 
         A file that is added or removed during the iteration may be included or not.
         """
-        # Copied, as other threads change both: keys alone, in a thousandth of a second for 100,000.
-        entry_ids = list(self._stamps)
-        entry_ids += [entry_id for entry_id in list(self._edits) if entry_id not in self._stamps]
-        for entry_id in entry_ids:
-            if ns is None or entry_id[0] == ns:
+        for entry_id in self._stamps.entry_ids(ns):
+            yield Found(entry_id, self._layout.actual(entry_id))
+        for entry_id in list(self._edits):
+            if (ns is None or entry_id[0] == ns) and not self._stamps.has(entry_id):
                 yield Found(entry_id, self._layout.actual(entry_id))
 
     def take_over(self, found: Found) -> None:
@@ -352,10 +382,10 @@ class ValueFiles:
         must not be taken for the server's.
         """
         path = self._layout.actual(entry_id)
-        self._unsynced.add(path)  # others may not have forced it to the device
+        self._unsynced.paths.add(path)  # others may not have forced it to the device
         stamp = self._disk.stamp(path)
         if entry is None and stamp is None:
-            self._stamps.pop(entry_id, None)
+            self._stamps.discard(entry_id)
             self._edits.pop(entry_id, None)
             return True
         if stamp != self._stamps.get(entry_id):
@@ -370,11 +400,11 @@ class ValueFiles:
             except OSError:
                 with suppress(OSError):  # it may be gone all the same
                     if self._disk.stamp(path) is None:
-                        self._stamps.pop(entry_id, None)
+                        self._stamps.discard(entry_id)
                 raise
         self._foreign.discard(entry_id)
         self._edits.pop(entry_id, None)
-        self._stamps.pop(entry_id, None)
+        self._stamps.discard(entry_id)
         self._note_unsynced(entry_id, path)
         self._layout.forget_alias(entry_id)
         self._layout.drop_folder(entry_id[0])
@@ -383,15 +413,17 @@ class ValueFiles:
     def _note_unsynced(self, entry_id: EntryId, path: str) -> None:
         """Let the next sync force a key's file to the device, at its canonical or actual path."""
         if self._layout.has_alias(entry_id):
-            self._unsynced.add(path)
+            self._unsynced.paths.add(path)
         else:
-            self._unsynced_keys.add(entry_id)
+            self._unsynced.add(entry_id)
         if entry_id[0]:
-            self._unsynced.add(parent_of(path))  # the namespace's folder may be new, or removed
+            self._unsynced.paths.add(
+                parent_of(path)
+            )  # the namespace's folder may be new, or removed
 
     def _drop_expiry(self, entry_id: EntryId) -> None:
         if entry_id in self._expiring:
-            self._unsynced.add(self._records.drop_expiry(self._layout.relative(entry_id)))
+            self._unsynced.paths.add(self._records.drop_expiry(self._layout.relative(entry_id)))
             self._expiring.discard(entry_id)
 
     def _set_damage_aside(self, entry_id: EntryId) -> None:
