@@ -7,16 +7,28 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from releasekit import archives, checksums, manifests, notes, signing, version
+from devkit.console import CommandError
+from devkit.dates import source_time
+
+from releasekit import (
+    archives,
+    checksums,
+    manifests,
+    notes,
+    signing,
+    version,
+)
 from releasekit.errors import ReleaseError
 from releasekit.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "packaging" / "manifests"
+PINS = ROOT / "build" / "requirements" / "serve.txt"
 LICENSE_TEXTS = ROOT / "packaging" / "licenses"
 DEFAULT_REPOSITORY = "dunena/dunena"
-NEWEST_GLIBC = "2.28"
-"""Of 2018. Every Linux with five years of support that still has some is newer than that."""
+NEWEST_GLIBC = os.environ.get("DUNENA_RELEASE_GLIBC") or "2.28"
+"""Of 2018. Every Linux with five years of support that still has some is newer than that. The
+variable is for a rehearsal that has to build on a newer one."""
 
 Arguments = argparse.Namespace
 
@@ -28,14 +40,13 @@ def main(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8")
     parsed = parser().parse_args(arguments)
-    command: Callable[[Arguments], None] = parsed.command
+    command: Callable[[Arguments], int | None] = parsed.command
     try:
-        command(parsed)
-    except ReleaseError as failure:
+        return command(parsed) or 0
+    except (ReleaseError, CommandError) as failure:
         for line in str(failure).splitlines():
             print(f"release: {line}", file=sys.stderr)
         return 1
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="release.py", description="The steps of a release.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable[[Arguments], None]) -> argparse.ArgumentParser:
+    def add(name: str, command: Callable[[Arguments], int | None]) -> argparse.ArgumentParser:
         words = (command.__doc__ or "").strip()
         added = commands.add_parser(name, help=words, description=words)
         added.set_defaults(command=command)
@@ -64,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("pins", type=Path, help="the requirements file of what is bundled")
     asked.add_argument("out", type=Path)
     asked.add_argument("--also", action="append", default=[], help="one more package")
+    asked = add("sbom", write_sbom)
+    asked.add_argument("kind", choices=sorted(_BILLS))
+    asked.add_argument("source", type=Path, help="what it is of: a folder; of an image its list")
+    asked.add_argument("--out", type=Path, help="default: beside it")
+    asked.add_argument("--environment", type=Path, default=ROOT / ".venv-executable")
+    add("contents", check_contents).add_argument("dist", type=Path)
     asked = add("manifests", write_manifests)
     asked.add_argument("tag", help="v and the version")
     asked.add_argument("dist", type=Path, help="with SHA2-256SUMS in it")
@@ -116,6 +133,51 @@ def write_licenses(arguments: Arguments) -> None:
     found = licenses.collect(*asked, LICENSE_TEXTS)
     arguments.out.write_text(licenses.render(found), encoding="utf-8", newline="\n")
     print(f"{arguments.out}: {', '.join(bundled.title for bundled in found)}")
+
+
+def write_sbom(arguments: Arguments) -> None:
+    """Write what is in executables, in the Python package or in the image, in CycloneDX's JSON."""
+    _BILLS[arguments.kind](arguments)
+
+
+def _write_bills_of_executables(arguments: Arguments) -> None:
+    from releasekit import bills
+
+    asked = (arguments.source, arguments.environment, _version(), _repository())
+    for path in bills.write_of_executables(*asked, source_time(os.environ)):
+        print(path)
+
+
+def _write_bill_of_package(arguments: Arguments) -> None:
+    from releasekit import bills
+
+    found = _version()
+    out = arguments.out or arguments.source / bills.PACKAGE
+    bills.write_of_package(arguments.source, PINS, out, found, source_time(os.environ))
+    print(out)
+
+
+def _write_bill_of_image(arguments: Arguments) -> None:
+    from releasekit import bills
+
+    out = arguments.out or arguments.source.with_name(bills.IMAGE)
+    bills.write_of_image(arguments.source, out, _version(), source_time(os.environ))
+    print(out)
+
+
+_BILLS: dict[str, Callable[[Arguments], None]] = {
+    "executable": _write_bills_of_executables,
+    "image": _write_bill_of_image,
+    "package": _write_bill_of_package,
+}
+
+
+def check_contents(arguments: Arguments) -> None:
+    """Check that each executable has its SBOM, and each part in it the text of its licence."""
+    from releasekit import bills
+
+    for line in bills.check(arguments.dist):
+        print(line)
 
 
 def write_manifests(arguments: Arguments) -> None:
