@@ -12,7 +12,7 @@ import sys
 from devkit.console import clean_environ, hand_over
 from devkit.environment import RELEASE, RELEASING
 
-NEED_PACKAGES = ("contents", "glibc", "licenses", "sbom")
+NEED_PACKAGES = ("contents", "glibc", "licenses", "rehearse", "sbom")
 
 if __name__ == "__main__":
     is_ready = all(map(importlib.util.find_spec, ("elftools", "piplicenses_lib", "cyclonedx")))

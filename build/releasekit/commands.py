@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from devkit.console import CommandError
@@ -15,6 +16,9 @@ from releasekit import (
     checksums,
     manifests,
     notes,
+    packages,
+    preparation,
+    sameness,
     signing,
     version,
 )
@@ -47,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         for line in str(failure).splitlines():
             print(f"release: {line}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +68,16 @@ def parser() -> argparse.ArgumentParser:
 
     asked = add("version", print_version)
     asked.add_argument("--tag", default="", help="the tag being released; empty for a dry run")
+    asked = add("prepare", prepare)
+    asked.add_argument("version", help="such as 1.2.3")
+    asked = add("rehearse", rehearse)
+    asked.add_argument("version", help="such as 1.2.3")
+    pure = "leave the hot modules as Python, which is quicker; a release compiles them"
+    asked.add_argument("--pure", action="store_true", help=pure)
+    existing = "take the executable and its archives from there instead of building them"
+    asked.add_argument("--executable", type=Path, metavar="FOLDER", help=existing)
+    work = "where everything is made and stays; must be empty or not there"
+    asked.add_argument("--work", type=Path, metavar="FOLDER", help=work)
     asked = add("notes", print_notes)
     asked.add_argument("tag", help="v and the version")
     asked.add_argument("dist", type=Path)
@@ -85,6 +101,10 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("tag", help="v and the version")
     asked.add_argument("dist", type=Path, help="with SHA2-256SUMS in it")
     asked.add_argument("out", type=Path)
+    add("package", build_package).add_argument("dist", type=Path)
+    asked = add("compare", compare)
+    asked.add_argument("one", type=Path)
+    asked.add_argument("other", type=Path)
     add("archives", check_archives).add_argument("dist", type=Path)
     asked = add("sign", sign)
     asked.add_argument("step", choices=sorted(_SIGNING))
@@ -97,6 +117,26 @@ def print_version(arguments: Arguments) -> None:
     found = _version()
     version.check(found, _changelog(), arguments.tag or None)
     print(found)
+
+
+def prepare(arguments: Arguments) -> None:
+    """Write a version into the checkout, and make its section of the changelog."""
+    day = datetime.now(UTC).date().isoformat()
+    for path in preparation.prepare(ROOT, arguments.version, day):
+        print(path.relative_to(ROOT))
+
+
+def rehearse(arguments: Arguments) -> int:
+    """Do all that a tag does, but for publishing, in a clone of the checkout."""
+    from rehearsalkit.commands import run
+
+    return run(
+        arguments.version,
+        _repository(),
+        is_pure=arguments.pure,
+        existing=arguments.executable,
+        work=arguments.work,
+    )
 
 
 def print_notes(arguments: Arguments) -> None:
@@ -186,6 +226,20 @@ def write_manifests(arguments: Arguments) -> None:
     shutil.rmtree(arguments.out, ignore_errors=True)
     for path in manifests.write(found, _repository(), arguments.dist, TEMPLATES, arguments.out):
         print(path)
+
+
+def build_package(arguments: Arguments) -> None:
+    """Pack the sources, make the wheel of them, install it where nothing else is, and start it."""
+    for path in packages.build(ROOT, arguments.dist):
+        print(path)
+    (wheel,) = arguments.dist.glob("*-py3-none-any.whl")
+    print(packages.try_wheel(wheel, PINS, ROOT / "packaging" / "try_wheel.py"))
+
+
+def compare(arguments: Arguments) -> None:
+    """Check that all files of a folder are in another one, byte for byte."""
+    for name in sameness.check(arguments.one, arguments.other):
+        print(f"{name} is the same in both")
 
 
 def check_archives(arguments: Arguments) -> None:
