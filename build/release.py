@@ -12,10 +12,10 @@ import sys
 from devkit.console import clean_environ, hand_over
 from devkit.environment import RELEASE, RELEASING
 
-NEED_PACKAGES = ("glibc", "licenses")
+NEED_PACKAGES = ("contents", "glibc", "licenses", "rehearse", "sbom")
 
 if __name__ == "__main__":
-    is_ready = importlib.util.find_spec("elftools") and importlib.util.find_spec("piplicenses_lib")
+    is_ready = all(map(importlib.util.find_spec, ("elftools", "piplicenses_lib", "cyclonedx")))
     if sys.argv[1:2] and sys.argv[1] in NEED_PACKAGES and not is_ready:
         python = RELEASING.prepare(RELEASE)
         sys.exit(hand_over([python, __file__, *sys.argv[1:]], clean_environ()))

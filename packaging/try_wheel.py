@@ -1,6 +1,7 @@
 """Starts the installed dunena and asks it whether it runs compiled: `python -P try_wheel.py`.
 
-Made for fresh environments with nothing but the wheel and what it needs, as a release tries it.
+With `--pure` it must not. Made for fresh environments with nothing but the wheel and what it needs,
+as a release tries it.
 """
 
 import json
@@ -28,9 +29,11 @@ def main() -> None:
         finally:
             server.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
             server.communicate(timeout=30)
-    if not info["compiled"]:
-        sys.exit("try_wheel: the hot modules are not compiled")
-    sys.stdout.write(f"try_wheel: dunena {info['version']} runs compiled\n")
+    is_pure = sys.argv[1:] == ["--pure"]
+    if bool(info["compiled"]) == is_pure:
+        sys.exit(f"try_wheel: the hot modules are {'' if is_pure else 'not '}compiled")
+    kind = "as pure Python" if is_pure else "compiled"
+    sys.stdout.write(f"try_wheel: dunena {info['version']} runs {kind}\n")
 
 
 def ask(server: "subprocess.Popen[str]") -> dict[str, object]:

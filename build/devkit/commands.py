@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devkit import compiled, environment, lock, mutation, programs, second_try, site
+from devkit import audit, compiled, environment, lock, mutation, programs, second_try, site
 from devkit.console import CommandError, clean_environ, complain, hand_over, say
 from devkit.requirements import ROOT
 
@@ -29,6 +29,7 @@ usage: python3 build/dev.py COMMAND [arguments]
   pictures           make docs/images from the running program: the animation and the templates
   site               build the documentation as a web site, into site/
   lock               resolve the pinned packages in build/requirements anew
+  audit              look the pinned packages up in the lists of known weaknesses
 
 Everything they need is set up in .venv, the first time and whenever the pins change."""
 
@@ -182,6 +183,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "pictures": pictures,
     "site": build_site,
     "lock": refresh_lock,
+    "audit": audit.run,
 }
 
 

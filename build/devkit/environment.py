@@ -37,13 +37,11 @@ class Group:
     """Packages that are installed together: those of some requirement files, in this order.
 
     With `project` dunena itself as well, in place, so that an edit needs no new installation.
-    With `hashed` every package must have one of the checksums that its line names.
     """
 
     name: str
     files: tuple[str, ...]
     project: bool = False
-    hashed: bool = False
 
     def paths(self) -> list[Path]:
         """The requirement files."""
@@ -56,16 +54,17 @@ class Group:
 
 
 RUN = Group("run", ("package.txt", "serve.txt"), project=True)
-TEST = Group("test", ("test.txt", "workflows.txt", "release.txt"))
+TEST = Group("test", ("test.txt", "workflows.txt", "release.txt", "audit.txt"))
 COMPILE = Group("compile", ("compile.txt",))
 MUTATION = Group("mutation", ("mutation.txt",))
 LOCK = Group("lock", ("lock.txt",))
-EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
+EXECUTABLE = Group("executable", ("executable.txt",))
 # Large, and only for machines that have no such program.
 NODE = Group("node", ("node.txt",))
 NGINX = Group("nginx", ("nginx.txt",))
 NATS = Group("nats", ("nats.txt",))
 CLUSTER = Group("cluster", ("cluster.txt",))
+AUDIT = Group("audit", ("audit.txt",))
 RELEASE = Group("release", ("release.txt",))
 SITE = Group("site", ("docs.txt",))
 
@@ -182,7 +181,7 @@ class Environment:
         """Install the packages of a group."""
         names = " and ".join(group.files)
         say(f"installing the packages of {names} (only when they change)")
-        arguments: list[str | Path] = ["--require-hashes"] if group.hashed else []
+        arguments: list[str | Path] = ["--require-hashes"]
         for path in group.paths():
             arguments += ["-r", path]
         self.install(arguments, f"installing the packages of {names}")

@@ -1,8 +1,8 @@
 """The pinned packages: build/requirements/*.txt.
 
 Each line is `name==version`, with an environment marker where a package is for some systems only,
-so that one file serves every Python and system. `-r other.txt` includes a neighbour. What goes into
-a release is also tied to the checksums of its files, on lines that continue that of the package.
+so that one file serves every Python and system, and the checksums of its files, on lines that
+continue that of the package. `-r other.txt` includes a neighbour.
 """
 
 import hashlib

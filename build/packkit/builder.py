@@ -6,13 +6,12 @@ it would write by itself, holds our scripts.
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from devkit.compiled import build_wheel
 from devkit.console import CommandError, run_quietly
+from devkit.dates import source_time
 from devkit.environment import BUILDING, EXECUTABLE
 from devkit.requirements import ROOT
 from releasekit.targets import NAME, Target
@@ -26,9 +25,6 @@ BUNDLE_IDENTIFIER = "io.github.dunena.dunena"
 """By what macOS tells programs apart, in its firewall's rules and its questions for rights."""
 
 PURE_HINT = "; --pure makes an executable without one, and a slower one"
-
-# 2026-01-01, for a copy of the sources that is no checkout.
-_FALLBACK_TIME = 1_767_225_600
 
 
 def build(target: Target, output: Path, work: Path, *, is_pure: bool) -> list[Path]:
@@ -78,21 +74,6 @@ def build_environ(site: Path, work: Path, seconds: int) -> dict[str, str]:
         # Its cache is otherwise shared by all builds of this user, and not made for two at once.
         "PYINSTALLER_CONFIG_DIR": str(work / "cache"),
     }
-
-
-def source_time(environ: Mapping[str, str]) -> int:
-    """The Unix time that stands in everything made: that of the last commit."""
-    given = environ.get("SOURCE_DATE_EPOCH", "")
-    if given:
-        if not given.isdecimal():
-            raise CommandError(f"SOURCE_DATE_EPOCH is no Unix time: {given}")
-        return int(given)
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return _FALLBACK_TIME
-    return int(done.stdout) if done.returncode == 0 and done.stdout.strip() else _FALLBACK_TIME
 
 
 def signing_command(executable: Path, identity: str) -> list[str | Path]:

@@ -26,7 +26,7 @@ class Section:
 def read_sections(text: str) -> list[Section]:
     """The sections in the order of the file."""
     headings = list(_HEADING.finditer(text))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    ends = [heading.start() for heading in headings[1:]] + [len(text)] * bool(headings)
     return [
         Section(heading["name"], heading["date"] or "", text[heading.end() : end].strip())
         for heading, end in zip(headings, ends, strict=True)
@@ -36,3 +36,9 @@ def read_sections(text: str) -> list[Section]:
 def find_section(text: str, name: str) -> Section | None:
     """The section of a version, if there is one."""
     return next((section for section in read_sections(text) if section.name == name), None)
+
+
+def release_section(text: str, version: str, day: str) -> str:
+    """The changelog in which what was unreleased is the section of a version."""
+    heading = re.compile(rf"^## {UNRELEASED}[ \t]*$", re.MULTILINE)
+    return heading.sub(f"## {version} ({day})", text, count=1)

@@ -5,18 +5,34 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from releasekit import archives, checksums, manifests, notes, signing, version
+from devkit.console import CommandError
+from devkit.dates import source_time
+
+from releasekit import (
+    archives,
+    checksums,
+    manifests,
+    notes,
+    packages,
+    preparation,
+    sameness,
+    signing,
+    version,
+)
 from releasekit.errors import ReleaseError
 from releasekit.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "packaging" / "manifests"
+PINS = ROOT / "build" / "requirements" / "serve.txt"
 LICENSE_TEXTS = ROOT / "packaging" / "licenses"
 DEFAULT_REPOSITORY = "dunena/dunena"
-NEWEST_GLIBC = "2.28"
-"""Of 2018. Every Linux with five years of support that still has some is newer than that."""
+NEWEST_GLIBC = os.environ.get("DUNENA_RELEASE_GLIBC") or "2.28"
+"""Of 2018. Every Linux with five years of support that still has some is newer than that. The
+variable is for a rehearsal that has to build on a newer one."""
 
 Arguments = argparse.Namespace
 
@@ -28,14 +44,15 @@ def main(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8")
     parsed = parser().parse_args(arguments)
-    command: Callable[[Arguments], None] = parsed.command
+    command: Callable[[Arguments], int | None] = parsed.command
     try:
-        command(parsed)
-    except ReleaseError as failure:
+        return command(parsed) or 0
+    except (ReleaseError, CommandError) as failure:
         for line in str(failure).splitlines():
             print(f"release: {line}", file=sys.stderr)
         return 1
-    return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="release.py", description="The steps of a release.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable[[Arguments], None]) -> argparse.ArgumentParser:
+    def add(name: str, command: Callable[[Arguments], int | None]) -> argparse.ArgumentParser:
         words = (command.__doc__ or "").strip()
         added = commands.add_parser(name, help=words, description=words)
         added.set_defaults(command=command)
@@ -51,6 +68,16 @@ def parser() -> argparse.ArgumentParser:
 
     asked = add("version", print_version)
     asked.add_argument("--tag", default="", help="the tag being released; empty for a dry run")
+    asked = add("prepare", prepare)
+    asked.add_argument("version", help="such as 1.2.3")
+    asked = add("rehearse", rehearse)
+    asked.add_argument("version", help="such as 1.2.3")
+    pure = "leave the hot modules as Python, which is quicker; a release compiles them"
+    asked.add_argument("--pure", action="store_true", help=pure)
+    existing = "take the executable and its archives from there instead of building them"
+    asked.add_argument("--executable", type=Path, metavar="FOLDER", help=existing)
+    work = "where everything is made and stays; must be empty or not there"
+    asked.add_argument("--work", type=Path, metavar="FOLDER", help=work)
     asked = add("notes", print_notes)
     asked.add_argument("tag", help="v and the version")
     asked.add_argument("dist", type=Path)
@@ -64,10 +91,20 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("pins", type=Path, help="the requirements file of what is bundled")
     asked.add_argument("out", type=Path)
     asked.add_argument("--also", action="append", default=[], help="one more package")
+    asked = add("sbom", write_sbom)
+    asked.add_argument("kind", choices=sorted(_BILLS))
+    asked.add_argument("source", type=Path, help="what it is of: a folder; of an image its list")
+    asked.add_argument("--out", type=Path, help="default: beside it")
+    asked.add_argument("--environment", type=Path, default=ROOT / ".venv-executable")
+    add("contents", check_contents).add_argument("dist", type=Path)
     asked = add("manifests", write_manifests)
     asked.add_argument("tag", help="v and the version")
     asked.add_argument("dist", type=Path, help="with SHA2-256SUMS in it")
     asked.add_argument("out", type=Path)
+    add("package", build_package).add_argument("dist", type=Path)
+    asked = add("compare", compare)
+    asked.add_argument("one", type=Path)
+    asked.add_argument("other", type=Path)
     add("archives", check_archives).add_argument("dist", type=Path)
     asked = add("sign", sign)
     asked.add_argument("step", choices=sorted(_SIGNING))
@@ -80,6 +117,26 @@ def print_version(arguments: Arguments) -> None:
     found = _version()
     version.check(found, _changelog(), arguments.tag or None)
     print(found)
+
+
+def prepare(arguments: Arguments) -> None:
+    """Write a version into the checkout, and make its section of the changelog."""
+    day = datetime.now(UTC).date().isoformat()
+    for path in preparation.prepare(ROOT, arguments.version, day):
+        print(path.relative_to(ROOT))
+
+
+def rehearse(arguments: Arguments) -> int:
+    """Do all that a tag does, but for publishing, in a clone of the checkout."""
+    from rehearsalkit.commands import run
+
+    return run(
+        arguments.version,
+        _repository(),
+        is_pure=arguments.pure,
+        existing=arguments.executable,
+        work=arguments.work,
+    )
 
 
 def print_notes(arguments: Arguments) -> None:
@@ -118,12 +175,71 @@ def write_licenses(arguments: Arguments) -> None:
     print(f"{arguments.out}: {', '.join(bundled.title for bundled in found)}")
 
 
+def write_sbom(arguments: Arguments) -> None:
+    """Write what is in executables, in the Python package or in the image, in CycloneDX's JSON."""
+    _BILLS[arguments.kind](arguments)
+
+
+def _write_bills_of_executables(arguments: Arguments) -> None:
+    from releasekit import bills
+
+    asked = (arguments.source, arguments.environment, _version(), _repository())
+    for path in bills.write_of_executables(*asked, source_time(os.environ)):
+        print(path)
+
+
+def _write_bill_of_package(arguments: Arguments) -> None:
+    from releasekit import bills
+
+    found = _version()
+    out = arguments.out or arguments.source / bills.PACKAGE
+    bills.write_of_package(arguments.source, PINS, out, found, source_time(os.environ))
+    print(out)
+
+
+def _write_bill_of_image(arguments: Arguments) -> None:
+    from releasekit import bills
+
+    out = arguments.out or arguments.source.with_name(bills.IMAGE)
+    bills.write_of_image(arguments.source, out, _version(), source_time(os.environ))
+    print(out)
+
+
+_BILLS: dict[str, Callable[[Arguments], None]] = {
+    "executable": _write_bills_of_executables,
+    "image": _write_bill_of_image,
+    "package": _write_bill_of_package,
+}
+
+
+def check_contents(arguments: Arguments) -> None:
+    """Check that each executable has its SBOM, and each part in it the text of its licence."""
+    from releasekit import bills
+
+    for line in bills.check(arguments.dist):
+        print(line)
+
+
 def write_manifests(arguments: Arguments) -> None:
     """Write the files for winget, Homebrew and Scoop."""
     found = _version_of(arguments.tag)
     shutil.rmtree(arguments.out, ignore_errors=True)
     for path in manifests.write(found, _repository(), arguments.dist, TEMPLATES, arguments.out):
         print(path)
+
+
+def build_package(arguments: Arguments) -> None:
+    """Pack the sources, make the wheel of them, install it where nothing else is, and start it."""
+    for path in packages.build(ROOT, arguments.dist):
+        print(path)
+    (wheel,) = arguments.dist.glob("*-py3-none-any.whl")
+    print(packages.try_wheel(wheel, PINS, ROOT / "packaging" / "try_wheel.py"))
+
+
+def compare(arguments: Arguments) -> None:
+    """Check that all files of a folder are in another one, byte for byte."""
+    for name in sameness.check(arguments.one, arguments.other):
+        print(f"{name} is the same in both")
 
 
 def check_archives(arguments: Arguments) -> None:

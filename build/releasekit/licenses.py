@@ -41,7 +41,7 @@ def collect(environment: Path, pins: Path, also: Sequence[str], extras: Path) ->
     names of more packages in the environment, `extras` a folder of licence texts, each named after
     the software that it is of. Raises ReleaseError when one is missing.
     """
-    packages = _package_folder(environment)
+    packages = package_folder(environment)
     found_there = map(get_package_info, importlib.metadata.distributions(path=[str(packages)]))
     installed: dict[str, PackageInfo] = {one.name: one for one in found_there}
     found = [_license_of_python(environment)]
@@ -52,7 +52,7 @@ def collect(environment: Path, pins: Path, also: Sequence[str], extras: Path) ->
             missing.append(f"{name} is not installed in {packages}")
         elif package is not None:
             title, texts = _title(package), _texts(package)
-            found.append(Bundled(title, _license_name(package), texts))
+            found.append(Bundled(title, license_name(package), texts))
             if not texts:
                 missing.append(f"{title} comes without the text of its licence")
     if missing:
@@ -77,7 +77,7 @@ def _pinned(pins: Path) -> list[tuple[str, bool]]:
     return [(canonicalize_name(one.name), one.marker is not None) for one in found]
 
 
-def _package_folder(environment: Path) -> Path:
+def package_folder(environment: Path) -> Path:
     found = [*environment.glob("lib/python3*/site-packages"), environment / "Lib/site-packages"]
     if not found[0].is_dir():
         raise ReleaseError(f"{environment} is no virtual environment")
@@ -88,7 +88,7 @@ def _title(package: PackageInfo) -> str:
     return f"{package.distribution.metadata['Name']} {package.version}"
 
 
-def _license_name(package: PackageInfo) -> str:
+def license_name(package: PackageInfo) -> str:
     """What the metadata calls the licence; some packages put its whole text there."""
     if package.license != LICENSE_UNKNOWN and "\n" not in package.license:
         return package.license

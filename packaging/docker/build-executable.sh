@@ -7,10 +7,18 @@
 # The distribution's Python: its library is shared, as PyInstaller needs it, and its OpenSSL gets the
 # distribution's security updates. binutils has strip and objdump. gcc compiles the hot modules; the
 # flags of that Python name files of redhat-rpm-config.
+#
+# With PYTHON set it installs nothing and builds with that one: a rehearsal of a release without a
+# container engine does so.
 set -euo pipefail
 
-dnf install --assumeyes --quiet python3.12 python3.12-devel binutils \
-  gcc redhat-rpm-config
-python3.12 build/executable.py "$@"
+if [ -z "${PYTHON:-}" ]; then
+  PYTHON=python3.12
+  dnf install --assumeyes --quiet python3.12 python3.12-devel binutils \
+    gcc redhat-rpm-config
+fi
+"$PYTHON" build/executable.py "$@"
 # Here, and not only when all is put together: the build that broke the promise shall fail.
-python3.12 build/release.py glibc dist
+"$PYTHON" build/release.py glibc dist
+# With the environment that it was made with, which is of no use outside.
+"$PYTHON" build/release.py sbom executable dist

@@ -44,13 +44,15 @@ def elf(*versions: str) -> bytes:
     return head + places + counts + content + table
 
 
-def packed(program: bytes, files: dict[str, bytes], deflated: bool = True) -> bytes:
+def packed(
+    program: bytes, files: dict[str, bytes], deflated: bool = True, kind: bytes = b"b"
+) -> bytes:
     """An executable as PyInstaller makes it: the bootloader, then the files, then the cookie."""
     data, table = b"", b""
     for name, content in files.items():
         stored = zlib.compress(content) if deflated else content
         words = name.encode() + b"\0" * (16 - len(name) % 16)
-        head = (18 + len(words), len(data), len(stored), len(content), int(deflated), b"b")
+        head = (18 + len(words), len(data), len(stored), len(content), int(deflated), kind)
         table += struct.pack("!IIIIBc", *head) + words
         data += stored
     length = len(data) + len(table) + 88

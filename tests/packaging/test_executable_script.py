@@ -213,15 +213,15 @@ class TestBuilder:
     def test_source_time_is_source_date_epoch_or_a_fixed_time_without_git(
         self, monkeypatch, tmp_path
     ):
-        builder = load("packkit.builder")
-        assert builder.source_time({"SOURCE_DATE_EPOCH": "86400"}) == 86_400
-        monkeypatch.setattr(builder, "ROOT", tmp_path)
+        dates = load("devkit.dates")
+        assert dates.source_time({"SOURCE_DATE_EPOCH": "86400"}) == 86_400
+        monkeypatch.setattr(dates, "ROOT", tmp_path)
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-        assert builder.source_time({}) == builder._FALLBACK_TIME
+        assert dates.source_time({}) == dates._FALLBACK_TIME
 
     def test_source_time_rejects_an_invalid_source_date_epoch(self):
         with pytest.raises(load("devkit.console").CommandError, match="SOURCE_DATE_EPOCH"):
-            load("packkit.builder").source_time({"SOURCE_DATE_EPOCH": "yesterday"})
+            load("devkit.dates").source_time({"SOURCE_DATE_EPOCH": "yesterday"})
 
     def test_a_missing_strip_names_the_package_to_install(self, monkeypatch):
         builder = load("packkit.builder")

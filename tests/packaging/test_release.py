@@ -201,7 +201,8 @@ class TestCommands:
         assert {"version", "notes", "checksums", "glibc"} <= {name for name, _ in listed}
 
     @pytest.mark.parametrize(
-        "command", ["version", "notes", "checksums", "manifests", "archives", "sign"]
+        "command",
+        ["version", "notes", "checksums", "manifests", "archives", "sign", "package", "compare"],
     )
     def test_the_release_script_needs_only_the_standard_library(self, command):
         """Those that see keys or write what is published install nothing."""
@@ -209,7 +210,7 @@ class TestCommands:
         words = [sys.executable, "-E", "-s", "-S", script, command]
         subprocess.run([*words, *([] if command == "version" else ["--help"])], check=True)
 
-    @pytest.mark.parametrize("command", ["glibc", "licenses"])
+    @pytest.mark.parametrize("command", ["contents", "glibc", "licenses", "rehearse", "sbom"])
     def test_other_commands_run_in_the_release_environment(self, monkeypatch, command):
         script = str(ROOT / "build" / "release.py")
         environment, console = load("devkit.environment"), load("devkit.console")

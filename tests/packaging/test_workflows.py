@@ -156,6 +156,11 @@ class TestRules:
             # A token that can write must not meet code that was checked out.
             assert not any("checkout" in step.get("uses", "") for step in job["steps"])
 
+    @pytest.mark.parametrize(("job", "step"), RUNS)
+    def test_packages_are_installed_with_required_checksums(self, job, step):
+        for line in re.findall(r"^.*pip install.*$", step["run"], re.MULTILINE):
+            assert " --require-hashes " in line
+
     @pytest.mark.parametrize("job", JOBS)
     def test_every_runner_is_a_known_one(self, job):
         labels = {job["runs-on"]}
@@ -243,6 +248,20 @@ class TestTargets:
         assert {entry["word"]: entry["label"] for entry in self.include("build")} == dict(words)
 
 
+def describe(folder):
+    """Write the bill of every program in a folder, and the licence of the one part in it."""
+    bills, sbom, licenses = map(
+        load, ("releasekit.bills", "releasekit.sbom", "releasekit.licenses")
+    )
+    part = load("releasekit.parts").Part("zlib", "1.3", "Zlib", "generic")
+    for target in load("releasekit.targets").TARGETS:
+        files = tuple(folder / name for name in target.files)
+        artefact = sbom.Artefact("1.0.0", "github", files, "someone")
+        (folder / bills.bill_name(target)).write_text(sbom.render(artefact, [part], 0))
+    text = licenses.render([licenses.Bundled("zlib", "", ("text",))])
+    (folder / bills.LICENSES).write_text(text)
+
+
 class TestRehearsal:
     """The steps of a release that need no GitHub, as the workflow has them, on made-up files."""
 
@@ -251,7 +270,9 @@ class TestRehearsal:
         """A place where the steps find what they name."""
         for name in ("build", "dunena", "packaging", "CHANGELOG.md"):
             (tmp_path / name).symlink_to(ROOT / name)
-        dist(tmp_path / "dist")
+        describe(dist(tmp_path / "dist"))
+        (tmp_path / "packages").mkdir()
+        (tmp_path / "packages" / "dunena-1.0.0-py3-none-any.whl").write_bytes(b"wheel")
         return tmp_path
 
     def play(self, place, job, environment):
@@ -279,6 +300,7 @@ class TestRehearsal:
         self.play(place, "assemble", {"TAG": f"v{version}", "ATTESTED": "false"})
         names = {path.name for path in (place / "dist").iterdir()}
         assert names >= {"SHA2-256SUMS", "SHA2-512SUMS", "dunena-windows-x64.exe"}
+        assert "dunena-python.cdx.json" in (place / "dist" / "SHA2-256SUMS").read_text()
         assert "## Download" in (place / "notes.md").read_text()
         assert "attest" not in (place / "notes.md").read_text()
         assert "dunena-linux-x64.tar.gz" in (place / "summary.md").read_text()

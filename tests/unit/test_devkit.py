@@ -69,9 +69,9 @@ class TestPins:
             assert "://" not in line
 
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
-    def test_only_the_pins_of_the_executable_have_checksums(self, path):
-        hashed = {" --hash=" in line for line in load("requirements").read_lines(path)}
-        assert hashed == {path.name == "executable.txt"}
+    def test_every_pin_has_checksums(self, path):
+        for line in load("requirements").read_lines(path):
+            assert " --hash=sha256:" in line, line
 
     @pytest.mark.parametrize(
         ("name", "table"),
@@ -341,13 +341,15 @@ class TestInstallGroup:
         module.Environment(tmp_path).install_group(group)
         return installed
 
-    def test_the_executable_group_is_installed_with_required_hashes(self, monkeypatch, tmp_path):
+    def test_every_group_is_installed_with_required_hashes(self, monkeypatch, tmp_path):
         (words,) = self.words(monkeypatch, tmp_path, load("environment").EXECUTABLE)
         assert words == ["--require-hashes", "-r", REQUIREMENTS / "executable.txt"]
+        packages, _ = self.words(monkeypatch, tmp_path, load("environment").RUN)
+        assert packages[0] == "--require-hashes"
 
     def test_the_project_is_installed_as_editable(self, monkeypatch, tmp_path):
-        packages, project = self.words(monkeypatch, tmp_path, load("environment").RUN)
-        assert "--require-hashes" not in packages
+        _, project = self.words(monkeypatch, tmp_path, load("environment").RUN)
+        assert "--require-hashes" not in project
         assert project[-2:] == ["--editable", ROOT]
 
 
@@ -884,6 +886,11 @@ class TestOldestPython:
 
 
 class TestLock:
+    def test_split_pins_keeps_checksums_with_their_pin(self):
+        pins = ["a==1 ; x \\\n    --hash=sha256:1 \\\n    --hash=sha256:2", "b==2"]
+        assert load("lock").split_pins("\n".join([*pins, ""])) == pins
+        assert load("lock").split_pins("") == []
+
     def test_lock_wants_the_dependencies_of_pyproject(self):
         run, develop, package = load("lock").wanted(project())
         assert run == project()["project"]["dependencies"]
