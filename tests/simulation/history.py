@@ -69,7 +69,7 @@ class Run:
         self.storage = FolderStorage(disk, ROOT, PRIVATE, fsync, find_boot=lambda: str(disk.boots))
         self.replaced: set[EntryId] = set()  # files that are being replaced
         self._watch_plans()
-        self.storage.records.prepare()
+        self.storage.prepare()
         loaded = self.storage.open(folds_case=False)
         self.changes: list[Change] = []
         self.store = Store(self.changes.append)
