@@ -7,6 +7,7 @@ from dunena.desktop.terminal import say
 EXIT_FAILED = 1
 EXIT_NO_KEY = 3
 EXIT_NO_SERVER = 4
+EXIT_NEWER = 5  # of the program, by `dunena version --check`
 
 
 def fail(reason: str, code: int = EXIT_FAILED) -> NoReturn:
