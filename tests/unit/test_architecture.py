@@ -32,6 +32,7 @@ NETWORK_BELOW_THE_SERVER = {
     "persistence/jetstream/login.py",
     "persistence/jetstream/nats_client.py",
     "persistence/jetstream/opening.py",
+    "update_check.py",
 }
 
 NO_IO_ROOMS = {
