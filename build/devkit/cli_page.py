@@ -29,6 +29,7 @@ terminal, a script or a cron job. This page is made from their `--help` by
 | 2 | wrong usage |
 | 3 | no such key |
 | 4 | no server there |
+| 5 | there is a newer version (`dunena version --check`) |
 """
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from typer import Exit, Option
 
 from dunena import __version__
-from dunena.cli.connect_options import Json
 from dunena.cli.failure import EXIT_FAILED, EXIT_NEWER, EXIT_NO_SERVER, fail
 from dunena.desktop.terminal import say
 
@@ -17,7 +16,7 @@ def version(
     check: Annotated[
         bool, Option("--check", help="Ask GitHub whether there is a newer one, by one request.")
     ] = False,
-    as_json: Json = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Print the version.
 
