@@ -1,8 +1,6 @@
 """The line of the server view that says whether there is a newer version."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -107,8 +105,3 @@ def test_the_line_can_be_read_by_everybody_in_both_schemes(
     tab.button(CHECK).click()
     expect(answer(tab)).to_contain_text("Version 1.1.0 is available.")
     assert axe(tab.page) == []
-    pictures = os.environ.get("DUNENA_TEST_PICTURES")
-    if pictures:
-        for scheme in ("light", "dark"):
-            tab.page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
-            tab.page.screenshot(path=Path(pictures) / f"updates-{scheme}.png")
