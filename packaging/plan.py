@@ -78,7 +78,7 @@ EXCLUSIONS = (
     ),
     Exclusion(
         "ftplib imaplib smtplib poplib telnetlib nntplib netrc getpass http.cookiejar idna",
-        "ways to other servers; the only one that is asked anything is another dunena",
+        "ways to other servers; another dunena, NATS and the list of releases are asked without",
     ),
     Exclusion(
         "contentmanager generator headerregistry policy _header_value_parser",

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 
+# No test asks another machine for releases: those that want any have a feed of their own.
+os.environ["DUNENA_RELEASES_URL"] = "http://127.0.0.1:1/"
+
 pytest_plugins = ["tests.support.fixtures"]
 if is_shared():
     pytest_plugins.append("tests.support.shared_plugin")

@@ -4,21 +4,16 @@ import asyncio
 import errno
 import os
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from dunena import __version__
 from dunena.cli.finding import Finding, Level
-from dunena.persistence.policy import WatchMode
+from dunena.cli.folder_examination import examine_folder, existing
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
 
-SYNCS = 5
-SLOW_SYNC_SECONDS = 0.1
-FREE_BYTES_MIN = 100_000_000
 CLOCK_MIN = 1_700_000_000  # a machine without a clock battery starts in 1970
 
 
@@ -93,95 +88,11 @@ def _values(
 ) -> list[Finding]:
     """Examine where the values are: the folder, or the store that is shared."""
     if settings.store is None:
-        return _folder(settings, is_running=is_running)
+        return examine_folder(settings, is_running=is_running)
     from dunena.cli.store_examination import examine_shared_store
 
     wanted = settings.limits.value_bytes_max if sources["max-value"] else 0
     return examine_shared_store(settings.store, wanted)
-
-
-def _folder(settings: Settings, *, is_running: bool) -> list[Finding]:
-    """Examine whether values can be stored in their folder, and how fast the disk syncs.
-
-    ``is_running``: the very server that is asked about runs.
-    """
-    from dunena.persistence.folder import sync_seconds
-
-    folder = settings.cache_dir
-    if folder is None:
-        return [Finding(Level.GOOD, "folder", "none: nothing is kept on disk")]
-    at = _existing(folder)
-    try:
-        times = sync_seconds(at, SYNCS)
-    except OSError as error:
-        advice = "give another folder with --cache-dir, or let this user write there"
-        text = f"{folder} cannot be written ({error.strerror})"
-        return [Finding(Level.BAD, "folder", text, advice)]
-    return [
-        _use(folder, is_running=is_running),
-        _disk(times),
-        _space(at),
-        _hand_edits(at, settings.watch),
-    ]
-
-
-def _use(folder: Path, *, is_running: bool) -> Finding:
-    """Examine whether a server uses the folder, which can be written."""
-    from dunena.persistence.folder import find_user
-    from dunena.persistence.interface import OpenError
-
-    advice = "give another folder with --cache-dir"
-    try:
-        user = find_user(folder)
-    except OpenError as error:
-        return Finding(Level.BAD, "folder", error.reason, advice)
-    if user is None:
-        how = "can be written" if folder.is_dir() else "will be made"
-        return Finding(Level.GOOD, "folder", f"{folder} {how}")
-    text = f"{folder} is used by {f'the dunena at {user.url}' if user.url else 'another dunena'}"
-    if is_running:
-        return Finding(Level.NOTE, "folder", text, "a start needs that server stopped")
-    return Finding(Level.BAD, "folder", text, f"stop that one, or {advice}")
-
-
-def _existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    for one in (folder.absolute(), *folder.absolute().parents):
-        if one.exists():
-            return one
-    return Path.cwd()
-
-
-def _disk(times: list[float]) -> Finding:
-    middle = sorted(times)[len(times) // 2]
-    text = f"a sync takes {middle * 1000:.1f} ms"
-    if middle < SLOW_SYNC_SECONDS:
-        return Finding(Level.GOOD, "disk speed", text)
-    advice = "--fsync always would be slow here; the default syncs in the background"
-    return Finding(Level.NOTE, "disk speed", text, advice)
-
-
-def _space(folder: Path) -> Finding:
-    free = shutil.disk_usage(folder).free
-    text = f"{free / 1e9:,.1f} GB free"
-    if free >= FREE_BYTES_MIN:
-        return Finding(Level.GOOD, "disk space", text)
-    return Finding(Level.BAD, "disk space", text, "make room: a full disk refuses every write")
-
-
-def _hand_edits(folder: Path, watch: WatchMode) -> Finding:
-    """Examine how the server would notice files that others change in the folder."""
-    from dunena.persistence.folder import watch_failure
-
-    if watch is WatchMode.OFF:
-        return Finding(Level.GOOD, "hand edits", "they are left alone")
-    if watch is WatchMode.POLL:
-        return Finding(Level.GOOD, "hand edits", "they are looked for")
-    reason = watch_failure(folder, trusts_system=watch is WatchMode.NOTIFY)
-    if reason is None:
-        return Finding(Level.GOOD, "hand edits", "the system tells of them")
-    advice = "--watch notify trusts the system all the same, --watch off leaves them alone"
-    return Finding(Level.NOTE, "hand edits", f"they are looked for: {reason}", advice)
 
 
 def _port(settings: Settings) -> Finding:
@@ -280,7 +191,7 @@ def _text_files(settings: Settings) -> list[Finding]:
     folder, about = settings.text_dir, "text files"
     try:
         check_apart(folder, settings.cache_dir)
-        sync_seconds(_existing(folder), 1)
+        sync_seconds(existing(folder), 1)
     except TextFolderError as error:
         return [Finding(Level.BAD, about, str(error))]
     except OSError as error:

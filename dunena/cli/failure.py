@@ -8,6 +8,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_KEY = 3
 EXIT_NO_SERVER = 4
+EXIT_NEWER = 5
 EXIT_INTERRUPTED = 130  # the code that shells report for a program that Ctrl+C ended
 
 EXIT_CODES = {
@@ -16,6 +17,7 @@ EXIT_CODES = {
     EXIT_USAGE: "wrong usage",
     EXIT_NO_KEY: "no such key, or no such part or earlier value of it",
     EXIT_NO_SERVER: "no server there",
+    EXIT_NEWER: "there is a newer version (`dunena version --check`)",
     EXIT_INTERRUPTED: "ended by Ctrl+C",
 }
 """What each exit code of the program means."""

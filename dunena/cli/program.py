@@ -28,9 +28,9 @@ app = typer.Typer(
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        from dunena.cli.commands.version import version
+        from dunena.cli.commands.version import say_version
 
-        version()
+        say_version()
         raise typer.Exit
 
 

@@ -161,9 +161,9 @@ class _Answer:
 
 def _encrypted(made: socket.socket, host: str, tls: "ssl.SSLContext | None") -> socket.socket:
     """Start TLS on a connection; without a context, trust the system's certificates."""
-    import ssl
-
     if tls is None:
-        tls = ssl.create_default_context()
+        from dunena.tls_trust import make_context
+
+        tls = make_context()
         tls.set_alpn_protocols(["http/1.1"])
     return tls.wrap_socket(made, server_hostname=host)

@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dunena.persistence.disk.check import Findings, find_user
+from dunena.persistence.disk.check import Findings, find_user, find_version
 from dunena.persistence.disk.check import check as check_folder
 from dunena.persistence.disk.check import read as read_folder
 from dunena.persistence.disk.check import repair as repair_folder
@@ -18,6 +18,7 @@ __all__ = [
     "Findings",
     "check_folder",
     "find_user",
+    "find_version",
     "read_folder",
     "repair_folder",
     "sync_seconds",

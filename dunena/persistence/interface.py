@@ -40,6 +40,18 @@ class InUseError(OpenError):
         self.url = url
 
 
+class FormatError(OpenError):
+    """The storage has a format that this program does not know; nothing in it was changed.
+
+    ``advice`` says what to do; ``reason`` has it too.
+    """
+
+    def __init__(self, text: str, advice: str) -> None:
+        super().__init__(f"{text}; {advice}")
+        self.text = text
+        self.advice = advice
+
+
 def display_path_of(path: str) -> str:
     """Return a path as one line of text, with escapes for invalid UTF-8 and control characters."""
     text = path.removeprefix("\\\\?\\").encode("utf-8", "surrogateescape")

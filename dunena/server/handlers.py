@@ -32,6 +32,7 @@ from dunena.server.static.user_pages import UserPages
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
+from dunena.server.updates import UpdateChecks
 
 if TYPE_CHECKING:
     from dunena.server.access.sign_in import SignIn
@@ -69,6 +70,7 @@ class Handlers:
         self._sharing = sharing
         self._sign_in = sign_in
         self._backups = backups
+        self._updates = UpdateChecks()
         self._services = views.of(EVERYTHING)
 
     # --- pages ---
@@ -419,6 +421,11 @@ class Handlers:
             return Response.error(400, "on must be a boolean")
         act = self._sharing.answer_begin if is_wanted else self._sharing.answer_end
         return Response(200, later=act)
+
+    def check_for_update(self, request: Request, _now: int) -> Response:
+        """Ask the project for its newest release, for a page of this server."""
+        refusal = self._admission.refusal_of_decision(request)
+        return refusal or Response(200, later=self._updates.answer)
 
     def _services_of(self, request: Request) -> Services:
         return self._views.of(request.grant)

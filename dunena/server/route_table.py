@@ -418,4 +418,5 @@ ROUTES = (
     Route("POST", "/invite/{secret}", Handlers.use_invite, access=Access.PUBLIC),
     Route("GET", "/sharing", Handlers.sharing, _ADMIN),
     Route("POST", "/sharing", Handlers.share, _ADMIN),
+    Route("POST", "/update-check", Handlers.check_for_update, _ADMIN),
 )

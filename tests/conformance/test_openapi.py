@@ -24,6 +24,7 @@ UNDESCRIBED = {
     "/page-errors",
     "/invite/{secret}",
     "/sharing",
+    "/update-check",
 }
 """For browsers: a redirection, a cookie, decisions on the test page, errors of pages, a form."""
 

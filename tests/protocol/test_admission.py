@@ -139,6 +139,7 @@ GUARDED = [
     ("POST", "/invites"),
     ("GET", "/sharing"),
     ("POST", "/sharing"),
+    ("POST", "/update-check"),
     ("GET", "/no-such"),
     ("GET", "/test/../get/k"),
     ("GET", "/health/live/"),

@@ -515,6 +515,7 @@ ROUTES = {
     "/invites": {"GET", "POST"},
     "/invite/k": {"GET", "POST"},
     "/sharing": {"GET", "POST"},
+    "/update-check": {"POST"},
 }
 
 

@@ -100,6 +100,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/invites"): {"page": "/test"},
     ("POST", "/templates"): {"template": "scoreboard"},
     ("POST", "/sharing"): {"on": False},
+    ("POST", "/update-check"): {},
     ("POST", "/page-errors"): {"page": "a.html", "text": "no"},
     ("POST", "/backup"): b"".join(write_backup(Snapshot([], 0, 0), "1")),
 }

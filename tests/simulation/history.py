@@ -34,6 +34,7 @@ from dunena.persistence.disk.disk import name_of, parent_of
 from dunena.persistence.disk.files import decode_file_name
 from dunena.persistence.disk.folder_storage import ALL_FILES, FolderStorage
 from dunena.persistence.disk.journal_format import FileStep
+from dunena.persistence.interface import FormatError
 from dunena.persistence.policy import Fsync
 from dunena.plain_files import FileKind
 from dunena.store.entry import Change, EntryId
@@ -69,7 +70,7 @@ class Run:
         self.storage = FolderStorage(disk, ROOT, PRIVATE, fsync, find_boot=lambda: str(disk.boots))
         self.replaced: set[EntryId] = set()  # files that are being replaced
         self._watch_plans()
-        self.storage.records.prepare()
+        self.storage.prepare()
         loaded = self.storage.open(folds_case=False)
         self.changes: list[Change] = []
         self.store = Store(self.changes.append)
@@ -351,7 +352,7 @@ class History:
     def start(self) -> Run:
         self.had_file.clear()
         try:
-            run = self.run_type(self.disk, self.fsync, self.now)
+            run = self.open_folder()
             run.steps_meanwhile = lambda: self.step_random.random() < 0.5
         except Stop:
             # It may have seen what other hands did, or not.
@@ -381,6 +382,16 @@ class History:
         self.uncertain.clear()
         self.replaced = run.replaced
         return run
+
+    def open_folder(self) -> Run:
+        try:
+            return self.run_type(self.disk, self.fsync, self.now)
+        except FormatError:
+            if not self.was_flipped:
+                raise
+            # Nothing tells the format any more: a person does what the refusal says.
+            self.disk.remove(str(PRIVATE / "format"))
+            return self.run_type(self.disk, self.fsync, self.now)
 
     def expect_promise(self, state: State) -> None:
         """What the policy promises, and what other hands did."""

@@ -461,7 +461,7 @@ class World:
         storage = FolderStorage(
             self.disk, ROOT, PRIVATE, self.fsync, find_boot=lambda: str(self.disk.boots)
         )
-        storage.records.prepare()
+        storage.prepare()
         loaded = storage.open(folds_case=False)
         self.storage = storage
         epoch = f"epoch {next(self.starts)}"

@@ -124,7 +124,7 @@ class Kept:
         self.storage = FolderStorage(
             self.disk, folder, private, fsync, value_bytes_max, wall_step_ms=lambda: self.step_ms
         )
-        self.storage.records.prepare()
+        self.storage.prepare()
         is_folding = folds_case(private) if folds is None else folds
         loaded = self.storage.open(folds_case=is_folding)
         self.changes: list[Change] = []

@@ -32,6 +32,7 @@ NETWORK_BELOW_THE_SERVER = {
     "persistence/jetstream/login.py",
     "persistence/jetstream/nats_client.py",
     "persistence/jetstream/opening.py",
+    "update_check.py",
 }
 
 NO_IO_ROOMS = {
@@ -138,7 +139,9 @@ NO_IO_ROOMS = {
 # A room may import what stands to the right of it, and itself.
 DIRECTIONS = {
     "backup": {"persistence", "plain_files", "readable_text", "store", "windows_names"},
-    "client": set(),
+    "client": {"tls_trust"},
+    "tls_trust.py": set(),
+    "update_check.py": {"tls_trust"},
     "sync.py": {"client"},
     "store": set(),
     "hub.py": {"store"},
@@ -162,11 +165,12 @@ DIRECTIONS = {
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
         "sessions", "telemetry", "setting_table", "settings", "watches", "windows_names",
-        "templates", "qr_code", "readable_text", "backup",
+        "templates", "qr_code", "readable_text", "backup", "update_check",
     },
     "cli": {
         "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
         "desktop", "logs", "plain_files", "templates", "qr_code", "readable_text", "backup",
+        "update_check",
     },
 }  # fmt: skip
 

@@ -110,6 +110,7 @@ def test_the_place_of_a_message_is_read() -> None:
         {"discard": "old", "max_bytes": 10},
         {"discard": "old", "max_msgs": 10},
         {"discard_new_per_subject": True},
+        {"metadata": {"dunena-format": "2"}},
     ],
 )
 def test_a_stream_that_cannot_be_a_log_is_found_out(changes: dict[str, object]) -> None:
@@ -122,6 +123,8 @@ def test_a_stream_that_cannot_be_a_log_is_found_out(changes: dict[str, object]) 
     "changes",
     [
         {},
+        {"metadata": {}},
+        {"metadata": {"dunena-format": "1", "owner": "stage"}},
         {"num_replicas": 1},
         {"max_bytes": 10},
         {"storage": "memory"},

@@ -20,7 +20,7 @@ PACKAGE = Path(dunena.__file__).parent
 
 ROWS = list(rows().values())
 
-OTHERS = {"DUNENA_URL", "DUNENA_COMPILE"}
+OTHERS = {"DUNENA_URL", "DUNENA_COMPILE", "DUNENA_RELEASES_URL"}
 """Variables that are no setting of a server: of clients and of builds."""
 
 PATTERNS = (

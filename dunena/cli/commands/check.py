@@ -82,6 +82,7 @@ def _for_people(findings: "Findings", *, done: list[str] | None) -> str:
         f"  bytes       {findings.bytes}",
         f"  namespaces  {len(findings.namespaces)}",
         f"  revision    {findings.revision}",
+        f"  format      {findings.format or 'not recorded'}",
         f"  journal     {journal.bytes} bytes, {journal.commits} commits not in files yet",
     ]
     wrong = [f"{damage.path}: {damage.reason}" for damage in findings.damaged + findings.clashes]
@@ -91,6 +92,7 @@ def _for_people(findings: "Findings", *, done: list[str] | None) -> str:
     wrong += [f"{path}: a draft that was left behind" for path in findings.drafts]
     wrong += [f"{path}: an expiry of no value" for path in findings.stale_expiries]
     wrong += [f"{path}: a name of no file" for path in findings.stale_names]
+    wrong += [f"{path}: of the format of an older dunena" for path in findings.older]
     lines += _section("Not values, left alone:", findings.foreign)
     lines += _section("%XX may stand for itself, then write %25XX:", findings.doubts)
     lines += _section("Done:", done or [])

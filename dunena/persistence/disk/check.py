@@ -15,6 +15,7 @@ from pathlib import Path
 from dunena.persistence.disk.disk import Disk, join
 from dunena.persistence.disk.dry import DryDisk
 from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS
+from dunena.persistence.disk.folder_format import find_format
 from dunena.persistence.disk.folder_lock import FolderLock, FolderLockedError
 from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.layout import Layout
@@ -47,6 +48,8 @@ class JournalFound:
 class Findings:
     """The content of a folder; all paths are relative to it. ``bytes`` is the size of all values.
 
+    ``format`` is the version of the folder's format, 0 if it has no record of that, and ``older``
+    are files that a start would write anew to bring it to the present one.
     ``doubts`` are names with ``%XX`` that may be meant literally, in a folder that no server has
     used yet. ``foreign`` files are no values and are ignored. All fields after ``foreign`` are
     faults.
@@ -58,10 +61,12 @@ class Findings:
     namespaces: list[str]
     expiring: int
     revision: int
+    format: int
     journal: JournalFound
     doubts: list[str]
     foreign: list[str]
     renamings: list[str]
+    older: list[str]
     damaged: list[Damage]
     clashes: list[Damage]
     drafts: list[str]
@@ -78,6 +83,7 @@ class Findings:
         """The steps that a repair would take, as texts."""
         journal = self.journal
         steps = [f"rename {renaming}" for renaming in self.renamings]
+        steps += [f"write {path} anew in the present format" for path in self.older]
         if journal.commits:
             steps.append(f"bring {_count(journal.keys_behind, 'key')} of the journal to files")
         if journal.torn_bytes:
@@ -115,7 +121,7 @@ def read(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> tuple[Loaded, 
     with _alone(root):
         storage = FolderStorage(DryDisk(), root, root / PRIVATE_FOLDER, Fsync.NO, value_bytes_max)
         try:
-            storage.records.prepare()
+            storage.prepare()
             loaded = storage.open(folds_case=_seems_to_fold_case(root))
         except OSError as error:
             raise OpenError(f"cannot read {root}: {describe(error, root)}") from error
@@ -135,6 +141,18 @@ def find_user(folder: Path) -> InUseError | None:
             return None
     except InUseError as error:
         return error
+
+
+def find_version(folder: Path) -> int | None:
+    """Return the version of a folder's format, 0 if it has no record of that; None for no folder.
+
+    Also for one that no server has used. Raise `FormatError`, or OSError if it cannot be read.
+    """
+    root = extended(folder)
+    private = root / PRIVATE_FOLDER
+    if not private.is_dir():
+        return None
+    return find_format(Records(RealDisk(), str(private)), str(root)).version
 
 
 @contextmanager
@@ -166,7 +184,7 @@ def _look(root: Path, value_bytes_max: int) -> Findings:
     storage = FolderStorage(disk, root, private, Fsync.NO, value_bytes_max)
     folds = _seems_to_fold_case(root)
     try:
-        storage.records.prepare()
+        storage.prepare()
         loaded = storage.open(folds_case=folds)
         layout = storage.layout
         damages = [
@@ -180,6 +198,8 @@ def _look(root: Path, value_bytes_max: int) -> Findings:
             namespaces=sorted({entry.ns for entry in loaded.entries} - {""}),
             expiring=sum(entry.expires_at is not None for entry in loaded.entries),
             revision=loaded.revision,
+            format=storage.format.version,
+            older=[_relative(root, path) for path in storage.renewed],
             journal=_journal(root, storage),
             foreign=sorted(_foreign(root, layout)),
             renamings=[
@@ -204,7 +224,7 @@ def _mend(root: Path, found: Findings, value_bytes_max: int) -> None:
     private, disk = root / PRIVATE_FOLDER, RealDisk()
     disk.make_folder(str(private))
     storage = FolderStorage(disk, root, private, Fsync.ALWAYS, value_bytes_max)
-    storage.records.prepare()  # removes drafts
+    storage.prepare()  # removes drafts
     storage.open(folds_case=folds_case(private))  # cuts a torn end, moves ignored segments
     storage.close(time.monotonic())  # brings the files up to date
     # Files that a change of the journal replaced are in quarantine already.

@@ -1,6 +1,7 @@
 """A disk that reads but does not write.
 
-With it, the code that opens and repairs a folder can be run to find out what it would do.
+With it, the code that opens and repairs a folder can be run to find out what it would do. What
+would be written as a whole, which records are, is read back from memory.
 """
 
 from collections.abc import Collection
@@ -10,11 +11,18 @@ from dunena.persistence.disk.real_disk import RealDisk
 
 
 class DryDisk(RealDisk):
-    """Reads like `RealDisk` and ignores writes; folders that it should make appear empty."""
+    """Reads like `RealDisk` and changes nothing; folders that it should make appear empty."""
 
     def __init__(self) -> None:
         super().__init__()
         self._made: set[str] = set()
+        self._replaced: dict[str, bytes] = {}
+
+    def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
+        content = self._replaced.get(path)
+        if content is None:
+            return super().read_stamped(path, bytes_max)
+        return content, Stamp(0, 0, len(content))
 
     def names(self, folder: str) -> Names:
         return Names([], [], []) if folder in self._made else super().names(folder)
@@ -27,6 +35,7 @@ class DryDisk(RealDisk):
         self.make_folder(path)
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
+        self._replaced[path] = content
         return Stamp(0, 0, len(content))
 
     def write_draft(

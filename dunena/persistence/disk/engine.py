@@ -18,6 +18,7 @@ from dunena.persistence.interface import (
     Damage,
     DiskStatus,
     Done,
+    FormatError,
     InUseError,
     Loaded,
     OpenError,
@@ -98,7 +99,7 @@ class DiskEngine:
             self._disk.make_root(str(self._root))
             self._disk.make_folder(str(self._private))
             self._lock.acquire()
-            storage.records.prepare()
+            storage.prepare()
             self._wake = wake or self._wake
             loaded = storage.open(folds_case=folds_case(self._private), progress=progress)
             if wake is not None:
@@ -110,6 +111,10 @@ class DiskEngine:
                 " stop it, or choose another folder with --cache-dir",
                 url,
             ) from None
+        except FormatError as error:
+            self._lock.release()
+            advice = f"{error.advice}, or choose another folder with --cache-dir"
+            raise FormatError(error.text, advice) from None
         except OSError as error:
             self._lock.release()
             raise OpenError(

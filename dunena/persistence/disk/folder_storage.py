@@ -26,6 +26,7 @@ from pathlib import Path
 from dunena.persistence.disk.boot import boot_id
 from dunena.persistence.disk.checkpointer import Checkpointer
 from dunena.persistence.disk.disk import Disk, join, name_of
+from dunena.persistence.disk.folder_format import FORMAT, FoundFormat, find_format, take_over
 from dunena.persistence.disk.folder_identity import FolderIdentity
 from dunena.persistence.disk.gc_pause import uncollected
 from dunena.persistence.disk.journal import Journal
@@ -92,9 +93,19 @@ class FolderStorage:
         self._checkpointer: Checkpointer
         self.replay: Replay
         self.takeover: Takeover
+        self.format: FoundFormat
+        self.renewed: list[str] = []  # what was of an older format
         self._damages: list[Damage] = []
         self._revision = 0
         self._pace = Pace()  # of the syncs before files are written
+
+    def prepare(self) -> None:
+        """Find out the folder's format, then make the private folders; the first call of all.
+
+        Raise `FormatError` for a format that is not known, and then nothing was changed.
+        """
+        self.format = find_format(self.records, self._root)
+        self.records.prepare()
 
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; return the entries. Changes missing in files will be written.
@@ -106,11 +117,14 @@ class FolderStorage:
         self.files = ValueFiles(
             self._disk, self.layout, self.records, self._stamps, self._value_bytes_max
         )
+        self.renewed = take_over(self._disk, self.records, self.journal.folder, self.format)
         self.takeover = NOTHING
         if self.records.is_new:
             found = look_at_names(self._disk, self._root, folds_case=folds_case)
             self.takeover = rename_files(self._disk, self.records, found)
         self._damages = self.records.damaged()
+        if self.format.damage is not None:
+            self._damages.append(self.format.damage)
         last = self.records.load_run()
         last_boot = None if last is None else last.boot
         # If the machine was restarted since, what the device has now is all that it got.
@@ -154,7 +168,7 @@ class FolderStorage:
             if not replay.is_empty:
                 self._take_up(replay, edited)
             self.records.keep_run(
-                Run(self._boot, self.journal.forces, self._identity.inode, self._revision)
+                Run(self._boot, self.journal.forces, self._identity.inode, self._revision, FORMAT)
             )
             if self._revision and (last is None or self.records.load_revision() is None):
                 # In both records: if one is damaged before the first change, the other has it.

@@ -1,4 +1,4 @@
-"""The records in ``.dunena/``: expiry times, long names, revisions and the last run.
+"""The records in ``.dunena/``: format, expiry times, long names, revisions and the last run.
 
 Each record is ``<CRC-32, 8 hex digits> <content>``. The checksum includes the record's purpose and
 name, so that a damaged record, or one in the place of another, is rejected.
@@ -17,6 +17,7 @@ import orjson
 from dunena.persistence.disk.disk import Disk, join, name_of
 from dunena.persistence.disk.files import name_hash
 from dunena.persistence.interface import Damage, DamageKind
+from dunena.plain_files import FileTooLargeError, NotPlainError
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 REVISION_RESERVE = 100_000
@@ -36,12 +37,21 @@ class DamagedRecordError(Exception):
 
 class Run(NamedTuple):
     """How a folder was opened: the boot of the machine (None if unknown), whether files are forced
-    to the device, the folder's inode number, and the revision that loading it got."""
+    to the device, the folder's inode number, the revision that loading it got, and the version of
+    the folder's format (0 if it was not recorded)."""
 
     boot: str | None
     is_forced: bool
     inode: int
     revision: int = 0
+    format_version: int = 0
+
+
+class FormatRecord(NamedTuple):
+    """The record of a folder's format: its version, from 1 on, and the dunena that gave it that."""
+
+    version: int
+    dunena: str
 
 
 class Expiry(NamedTuple):
@@ -68,12 +78,13 @@ class Records:
         self._wall_step_ms = wall_step_ms
         self.folder = folder
         self.temporary = join(folder, "tmp")
-        self._expiries = join(folder, "expiry")
+        self.expiries = join(folder, "expiry")
         self.names = join(folder, "names")
-        self._revision = join(folder, "revision")
-        self._flushed = join(folder, "shown")
+        self.revision_path = join(folder, "revision")
+        self.flushed_path = join(folder, "shown")
         self._address = join(folder, "server")
-        self._run = join(folder, "run")
+        self.run_path = join(folder, "run")
+        self.format_path = join(folder, "format")
         self._reserved_until = 0
 
     def prepare(self) -> None:
@@ -86,7 +97,35 @@ class Records:
     @property
     def folders(self) -> list[str]:
         """The paths of all folders for records."""
-        return [self.folder, self.temporary, self._expiries, self.names]
+        return [self.folder, self.temporary, self.expiries, self.names]
+
+    # --- format ---
+
+    def load_format(self) -> FormatRecord | None:
+        """Read the version of the folder's format; None if it was never recorded.
+
+        Raise `DamagedRecordError` for a record that is not valid. A program of any version has to
+        be able to read it, so the form of this record never changes; it may get further members.
+        """
+        try:
+            record = orjson.loads(self._read(self.format_path, "format"))
+            version, dunena = record["format"], record["dunena"]
+        except FileNotFoundError:
+            return None
+        except (NotPlainError, FileTooLargeError, ValueError, TypeError, KeyError) as error:
+            raise DamagedRecordError("it is no record of a format") from error
+        if type(version) is not int or version < 1 or not isinstance(dunena, str):
+            raise DamagedRecordError("it is no record of a format")
+        return FormatRecord(version, dunena)
+
+    def keep_format(self, record: FormatRecord) -> None:
+        """Write the version of the folder's format; it is on the device on return."""
+        members = {"format": record.version, "dunena": record.dunena}
+        self.rewrite(self.format_path, "format", orjson.dumps(members))
+
+    def rewrite(self, path: str, purpose: str, content: bytes) -> None:
+        """Write a record with its checksum; it is on the device on return."""
+        self._write(path, purpose, content, sync=True)
 
     # --- expiry ---
 
@@ -94,8 +133,8 @@ class Records:
         """Read all expiries, by the relative path of the value's file; and the damaged records."""
         expiries = {}
         damages = []
-        for name in self._disk.names(self._expiries).files:
-            path = join(self._expiries, name)
+        for name in self._disk.names(self.expiries).files:
+            path = join(self.expiries, name)
             try:
                 # What is merged into a value may be as long as a value.
                 record = orjson.loads(self._read(path, "expiry", bytes_max=None))
@@ -130,7 +169,7 @@ class Records:
     def expiry_path(self, file: str) -> str:
         """Return the path of the expiry record of the value in ``file``."""
         # A hash of the path has no separator and is short.
-        return join(self._expiries, hashlib.sha256(file.encode()).hexdigest()[:32])
+        return join(self.expiries, hashlib.sha256(file.encode()).hexdigest()[:32])
 
     # --- long names ---
 
@@ -166,9 +205,13 @@ class Records:
     def load_run(self) -> Run | None:
         """Return how the folder was last opened; None without a valid record."""
         try:
-            record = orjson.loads(self._read(self._run, "run"))
+            record = orjson.loads(self._read(self.run_path, "run"))
             return Run(
-                record["boot"], record["isForced"], record["inode"], int(record.get("revision", 0))
+                record["boot"],
+                record["isForced"],
+                record["inode"],
+                int(record.get("revision", 0)),
+                int(record.get("format", 0)),
             )
         except (OSError, DamagedRecordError, ValueError, TypeError, KeyError):
             return None
@@ -184,32 +227,34 @@ class Records:
             "isForced": run.is_forced,
             "inode": run.inode,
             "revision": run.revision,
+            "format": run.format_version,
         }
-        self._write(self._run, "run", orjson.dumps(record), sync=True)
+        self._write(self.run_path, "run", orjson.dumps(record), sync=True)
 
     # --- revision ---
 
     def load_revision(self) -> int | None:
         """Return the revision that new changes must exceed; None without a valid record."""
-        return self._load_number(self._revision, "revision")
+        return self._load_number(self.revision_path, "revision")
 
     def load_flushed_revision(self) -> int | None:
         """Return the revision up to which no journal is needed; None without a valid record."""
-        return self._load_number(self._flushed, "shown")
+        return self._load_number(self.flushed_path, "shown")
 
     @property
     def is_new(self) -> bool:
         """Return whether no server has opened the folder yet."""
         return not any(
-            self._disk.exists(path) for path in (self._revision, self._flushed, self._run)
+            self._disk.exists(path)
+            for path in (self.revision_path, self.flushed_path, self.run_path)
         )
 
     def damaged(self) -> list[Damage]:
         """Return damages for the two revisions and the run whose records are not valid."""
         loaded = {
-            self._revision: self.load_revision,
-            self._flushed: self.load_flushed_revision,
-            self._run: self.load_run,
+            self.revision_path: self.load_revision,
+            self.flushed_path: self.load_flushed_revision,
+            self.run_path: self.load_run,
         }
         return [
             Damage(path, f"the {name_of(path)} cannot be read", DamageKind.RECORD)
@@ -219,7 +264,7 @@ class Records:
 
     def keep_flushed_revision(self, revision: int, *, sync: bool) -> None:
         """Record that every change up to ``revision`` is in its file, and needs no journal."""
-        self._write(self._flushed, "shown", str(revision).encode(), sync=sync)
+        self._write(self.flushed_path, "shown", str(revision).encode(), sync=sync)
 
     def reserve_revision(self, revision: int) -> None:
         """Make sure that a restart, even after a crash, begins at ``revision`` or above."""
@@ -231,7 +276,7 @@ class Records:
         self._write_revision(revision)
 
     def _write_revision(self, revision: int) -> None:
-        self._write(self._revision, "revision", str(revision).encode(), sync=True)
+        self._write(self.revision_path, "revision", str(revision).encode(), sync=True)
         self._reserved_until = revision
 
     # --- inside ---

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dunena.persistence.jetstream.stream_requests import mismatch_of
+from dunena.persistence.jetstream.stream_requests import later_format_of, mismatch_of
 
 _Level = Literal["ok", "note", "bad"]
 
@@ -33,6 +33,8 @@ def examine_settings(name: str, found: dict[str, Any], wanted: dict[str, object]
         if field not in _FREE and not _is_same(found.get(field), value)
     ]
     mismatch = mismatch_of(found, wanted)
+    if mismatch is not None and later_format_of(found) is not None:
+        return StoreFinding("bad", about, mismatch, "start nodes of the newer dunena alone")
     if mismatch is not None:
         fields = ", ".join(odd)
         advice = f"nodes will not use it: {fields}; put that right with `nats stream edit {name}`"

@@ -190,6 +190,11 @@ def stream_config(terms: LogTerms) -> dict[str, object]:
     }
 
 
+FORMAT_NAME: Final = "dunena-format"
+FORMAT: Final = 1
+"""The version of what nodes store in the stream. One of a later version is in the metadata of the
+stream, by that name; a stream without it has version 1."""
+
 _NEEDED: Final = (
     "subjects", "retention", "max_age", "max_msgs_per_subject", "deny_purge", "allow_direct",
     "allow_msg_ttl", "allow_atomic",
@@ -199,6 +204,12 @@ _NEEDED: Final = (
 
 def mismatch_of(config: dict[str, Any], wanted: dict[str, object]) -> str | None:
     """Say why a stream cannot be a log; None if it can. A server leaves out what is false."""
+    later = later_format_of(config)
+    if later is not None:
+        return (
+            f"the stream {wanted['name']} has format {later}, and this dunena knows formats up to"
+            f" {FORMAT}: use a newer one"
+        )
     for name in _NEEDED:
         if (config.get(name) or False) != (wanted[name] or False):
             return f"{name} of the stream {wanted['name']} is {config.get(name)!r}"
@@ -219,6 +230,12 @@ def mismatch_of(config: dict[str, Any], wanted: dict[str, object]) -> str | None
     if config.get("mirror") or config.get("sources") or config.get("subject_transform"):
         return f"the stream {wanted['name']} takes its messages from elsewhere"
     return None
+
+
+def later_format_of(config: dict[str, Any]) -> str | None:
+    """Return the format of a stream that a newer dunena has given it; None if it is known."""
+    found = (config.get("metadata") or {}).get(FORMAT_NAME)
+    return None if found is None or found == str(FORMAT) else str(found)
 
 
 def read_stored(answer: Message) -> Stored | ApiFault:

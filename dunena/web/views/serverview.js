@@ -19,6 +19,7 @@ const who = (...parts) => element("div", { class: "who" }, ...parts);
 export class ServerView {
   #api;
   #letIn;
+  #updates = null; // whether there is a newer version, loaded when the view is shown first
   #sharing = null; // the part with addresses, loaded when it is shown
   #isShown = false;
   #isAsking = false;
@@ -37,14 +38,16 @@ export class ServerView {
   show(isShown) {
     this.#isShown = isShown;
     this.refresh();
-    if (isShown) this.#loadBackup();
+    if (isShown) this.#loadPanels();
   }
 
-  // Loads the panel of backups when the view is shown first, or again if that failed.
-  async #loadBackup() {
+  // Loads what only this view needs when it is shown first, or again if that failed.
+  async #loadPanels() {
     const root = byId("server-backup");
     const loaded = await import("./backup.js").catch(() => null);
     if (loaded && !root.hasChildNodes()) new loaded.Backup(this.#api, root);
+    const updates = await import("./updatecheck.js").catch(() => null);
+    if (updates) this.#updates ??= new updates.UpdateCheck(this.#api, byId("server-updates"));
   }
 
   async refresh() {
@@ -77,6 +80,7 @@ export class ServerView {
     const { uptime, ...about } = server;
     this.#part("server-about", [about.version, about.folder, about.store, uptime],
       () => aboutRows(server));
+    this.#updates?.show(about.version);
     this.#part("server-addresses", [sharing, this.#sharing.from], () => this.#sharing.rows(sharing));
     this.#part("server-health", health.checks, () => healthRows(health));
     this.#part("server-counters", stats, () => counterRows(stats));
