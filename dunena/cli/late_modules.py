@@ -53,7 +53,7 @@ WATCHING: Final = ("watchfiles", "watchfiles._rust_notify")
 
 def import_late_modules() -> None:
     """Import everything that requests may need; raise `ImportError` or `OSError`."""
-    names = HTTP_API + OTHERS
+    names: tuple[str, ...] = HTTP_API + OTHERS
     if sys.platform != "linux":
         names += WATCHING
     for name in names:
