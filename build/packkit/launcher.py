@@ -68,14 +68,21 @@ def prepare(python: Path, work: Path, log: Path) -> Kit:
     command += ["--dest", work, "--requirement", pin]
     run_quietly(command, "downloading the sources of zstd", log, hint=ONLINE)
     (archive,) = work.glob(f"{LIBRARY}-*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(work, filter="data")
+    unpack(archive, work)
     folder = work / archive.name.removesuffix(".tar.gz") / "zstd"
     built = folder / "zstd.o"
     # The sources hold their own path, which must be the same for every build.
     command = [*_compiler(), "-c", "zstd.c", "-o", built.name]
     run_quietly(command, "compiling zstd", log, hint=NO_COMPILER, folder=folder)
     return Kit(python, built, log)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .tar file, with any Python that dunena runs on."""
+    with tarfile.open(archive) as packed:
+        # Not as an argument, which Python 3.11 has only since 3.11.4.
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        packed.extractall(folder)
 
 
 def make(kit: Kit, folder: Path, program: str, output: Path, work: Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ class Maker:
     """Makes executables of a program that differs by a word."""
 
     def __init__(self, launcher: Any, base: Path) -> None:
-        self._launcher = launcher
+        self.launcher = launcher
         self._base = base
         self._kit = launcher.prepare(Path(sys.executable), base, base / "log")
         self._made: dict[str, Path] = {}
@@ -55,7 +56,7 @@ class Maker:
             (folder / "dunena").write_text(PROGRAM)
             (folder / "dunena").chmod(0o755)
             self._made[word] = work / "dunena made"
-            self._launcher.make(self._kit, folder, "dunena", self._made[word], work / "work")
+            self.launcher.make(self._kit, folder, "dunena", self._made[word], work / "work")
         return self._made[word]
 
 
@@ -381,6 +382,23 @@ class TestOldVersions:
             assert draft.is_dir()
         finally:
             os.close(folder)
+
+
+def test_sources_are_unpacked_by_the_oldest_python(
+    maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source.c").write_text("int main(void);")
+    with tarfile.open(tmp_path / "sources.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "source.c", "sources/source.c")
+    newer = tarfile.TarFile.extractall
+
+    # As it was in Python 3.11.0 to 3.11.3.
+    def extractall(archive: Any, path: Any = ".", members: Any = None, *, numeric_owner=False):
+        newer(archive, path, members, numeric_owner=numeric_owner)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+    maker.launcher.unpack(tmp_path / "sources.tar.gz", tmp_path)
+    assert (tmp_path / "sources" / "source.c").read_text() == "int main(void);"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc shows what a process has open")
