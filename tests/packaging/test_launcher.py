@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 if sys.platform == "win32":
     pytest.skip("Windows has PyInstaller's own single file", allow_module_level=True)
@@ -25,6 +26,8 @@ import fcntl
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_MAX = 20
 WEEK_SECONDS = 7 * 24 * 60 * 60
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="about Linux")
 
 PROGRAM = """#!/bin/sh
 case "$1" in
@@ -44,7 +47,7 @@ class Maker:
         self._kit = launcher.prepare(Path(sys.executable), base, base / "log")
         self._made: dict[str, Path] = {}
 
-    def make(self, word: str = "one") -> Path:
+    def make(self, word: str = "one", program: str = PROGRAM) -> Path:
         if word not in self._made:
             work = self._base / word
             folder = work / "folder"
@@ -53,7 +56,7 @@ class Maker:
             (deep / "data").write_text(word * 10_000)
             (folder / "_internal" / "empty").touch()
             (folder / "_internal" / "link").symlink_to("a.folder/deep/data")
-            (folder / "dunena").write_text(PROGRAM)
+            (folder / "dunena").write_text(program)
             (folder / "dunena").chmod(0o755)
             self._made[word] = work / "dunena made"
             self.launcher.make(self._kit, folder, "dunena", self._made[word], work / "work")
@@ -281,6 +284,34 @@ class TestPlaces:
         assert "unpacking: Too many open files" in done.stderr
         assert list(place.cache.iterdir()) == []
         assert list(place.temporary_cache.iterdir()) == []
+
+
+@linux_only
+class TestWithoutTheCLibrary:
+    """A system with another C library than the one that the program is made for."""
+
+    @pytest.fixture
+    def file(self, maker: Maker) -> Path:
+        # What the system says of a program whose loader is missing, it says of a script, too.
+        return maker.make("without", "#!/nowhere/ld-linux.so.2\n")
+
+    def test_the_launcher_itself_needs_no_library(self, file: Path) -> None:
+        with file.open("rb") as data:
+            kinds = {segment["p_type"] for segment in ELFFile(data).iter_segments()}
+        assert "PT_LOAD" in kinds
+        assert not kinds & {"PT_INTERP", "PT_DYNAMIC"}
+
+    def test_a_missing_loader_is_reported_with_what_to_do(self, tmp_path: Path, file: Path) -> None:
+        place = Place(tmp_path, file)
+        process = place.start("version")
+        output, errors = process.communicate(timeout=SECONDS_MAX)
+        assert (process.returncode, output) == (1, "")
+        (line,) = errors.splitlines()
+        assert line.startswith("dunena: this system has no glibc")
+        assert "pip" in line
+        assert line in (ROOT / "docs" / "executable.md").read_text(encoding="utf-8")
+        # Nothing there could ever be started.
+        assert list(place.cache.iterdir()) == []
 
 
 class TestDamage:
