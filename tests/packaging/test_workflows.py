@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,27 @@ class TestTargets:
     def test_the_words_of_the_matrix_match_the_build_script(self):
         words = load("packkit.choice").WORDS
         assert {entry["word"]: entry["label"] for entry in self.include("build")} == dict(words)
+
+
+class TestAlpine:
+    """A system with musl, another C library than most have."""
+
+    def steps(self, job):
+        jobs = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
+        return [step["run"] for step in jobs[job]["steps"] if "$MUSL_IMAGE" in step.get("run", "")]
+
+    def test_wheels_are_made_for_musl_and_tried_there(self):
+        settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        assert "musllinux" not in json.dumps(settings["tool"]["cibuildwheel"].get("skip", ""))
+        (step,) = self.steps("wheels")
+        assert "-musllinux_" in step
+        assert "packaging/try_wheel.py" in step
+
+    def test_the_release_expects_what_the_launcher_says_there(self):
+        (step,) = self.steps("verify")
+        said = re.search(r"grep --quiet '\^(.+)' said", step)[1]
+        launcher = (ROOT / "packaging" / "launcher" / "launcher.c").read_text(encoding="utf-8")
+        assert said in launcher
 
 
 class TestRehearsal:
