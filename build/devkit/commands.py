@@ -20,6 +20,8 @@ usage: python3 build/dev.py COMMAND [arguments]
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
   windows [paths]    tests with a Windows Python under Wine, on Debian; by itself the suites for it
+  arm64 [--pure] [paths]
+                     the executable for Linux on ARM64 and its tests, emulated, on a PC with Debian
   mutate [modules]   change modules bit by bit and count the changes that no unit test notices
   check              check the code: ruff, formatting, types
   docs               make docs/cli.md and docs/settings.md from the commands and their options
@@ -124,6 +126,14 @@ def windows(arguments: list[str]) -> int:
     return run(arguments)
 
 
+def arm64(arguments: list[str]) -> int:
+    """Build the executable for another processor under qemu, and test it."""
+    # Only now: nothing else of dev.py needs it.
+    from armkit.commands import run
+
+    return run(arguments, _provide_browser())
+
+
 def check(arguments: list[str]) -> int:
     """Check the code without running it."""
     _refuse(arguments)
@@ -176,6 +186,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "cluster": cluster,
     "test": test,
     "windows": windows,
+    "arm64": arm64,
     "mutate": mutation.run,
     "check": check,
     "docs": docs,

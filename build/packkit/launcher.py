@@ -31,11 +31,16 @@ LEVEL = 22
 
 _HASH_DIGITS = 16
 
+# Distributions whose compilers come without it have a package of its own.
+_NO_STATIC = (
+    f"{NO_COMPILER}; does it link statically? (AlmaLinux, Fedora: dnf install glibc-static)"
+)
+
 _FLAGS = ["-O2", "-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections"]
 # The oldest macOS that the libraries in the executable run on.
-_FLAGS_OF = {"linux": ["-fPIE"], "darwin": ["-mmacosx-version-min=11.0"]}
+_FLAGS_OF = {"linux": [], "darwin": ["-mmacosx-version-min=11.0"]}
 # Without what nobody calls, which is all of zstd that compresses, and without names of symbols.
-_LINKED = {"linux": ["-pie", "-Wl,--gc-sections", "-s"], "darwin": ["-Wl,-dead_strip"]}
+_LINKED = {"linux": ["-static", "-Wl,--gc-sections", "-s"], "darwin": ["-Wl,-dead_strip"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,21 @@ def prepare(python: Path, work: Path, log: Path) -> Kit:
     command += ["--dest", work, "--requirement", pin]
     run_quietly(command, "downloading the sources of zstd", log, hint=ONLINE)
     (archive,) = work.glob(f"{LIBRARY}-*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(work, filter="data")
+    unpack(archive, work)
     folder = work / archive.name.removesuffix(".tar.gz") / "zstd"
     built = folder / "zstd.o"
     # The sources hold their own path, which must be the same for every build.
     command = [*_compiler(), "-c", "zstd.c", "-o", built.name]
     run_quietly(command, "compiling zstd", log, hint=NO_COMPILER, folder=folder)
     return Kit(python, built, log)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .tar file, with any Python that dunena runs on."""
+    with tarfile.open(archive) as packed:
+        # Not as an argument, which Python 3.11 has only since 3.11.4.
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        packed.extractall(folder)
 
 
 def make(kit: Kit, folder: Path, program: str, output: Path, work: Path) -> None:
@@ -93,7 +105,7 @@ def make(kit: Kit, folder: Path, program: str, output: Path, work: Path) -> None
     command += [f'-DPAYLOAD="{payload}"', "-I", kit.zstd.parent]
     command += [SOURCES / "launcher.c", SOURCES / "payload.S", kit.zstd]
     command += [*_LINKED[sys.platform], "-o", output]
-    run_quietly(command, "compiling the launcher", kit.log, hint=NO_COMPILER)
+    run_quietly(command, "compiling the launcher", kit.log, hint=_NO_STATIC)
 
 
 def _compiler() -> list[str | Path]:

@@ -38,8 +38,11 @@ def write_of_executables(
     for target in _present(dist):
         found = contents.read(dist / target.folder_archive, target)
         parts = contents.find_parts(found, packages, versions)
-        if target.system in ("linux", "macos"):
-            parts += libraries({"zstd"}, versions)  # in the launcher around the folder
+        # In the launcher around the folder.
+        if target.system == "linux":
+            parts += libraries({"glibc", "zstd"}, versions)
+        elif target.system == "macos":
+            parts += libraries({"zstd"}, versions)
         files = tuple(dist / name for name in target.files)
         owner, _, _ = repository.partition("/")
         artefact = Artefact(version, "github", files, owner)

@@ -61,7 +61,11 @@ def _contents(path: Path, data: bytes) -> Iterator[tuple[str, bytes]]:
         for member in archives.read(path):
             yield member.name, member.data
     elif data.startswith(ELF_MAGIC):
-        yield from _launched(data)
+        launched = list(_launched(data))
+        if launched:
+            # The mark of PyInstaller's own archive may stand in what is compressed in it.
+            yield from launched
+            return
         try:
             packed = CArchiveReader(str(path))
         except ArchiveReadError:

@@ -15,7 +15,7 @@ from releasekit.licenses import license_name, package_folder
 
 # Asked of the Python that was packed: the versions of what it was linked with.
 _PROBE = """
-import decimal, json, platform, ssl, zlib
+import decimal, json, os, platform, ssl, sys, zlib
 openssl = ssl.OPENSSL_VERSION.split()[1]
 versions = {"Python": platform.python_version(), "OpenSSL": openssl}
 versions |= {"zlib": zlib.ZLIB_RUNTIME_VERSION, "libmpdec": decimal.__libmpdec_version__}
@@ -24,6 +24,8 @@ try:
     versions["zstd"] = ".".join(map(str, zstandard.ZSTD_VERSION))
 except ImportError:
     pass
+if sys.platform == "linux":
+    versions["glibc"] = os.confstr("CS_GNU_LIBC_VERSION").split()[1]
 print(json.dumps(versions))
 """
 
@@ -55,6 +57,7 @@ _LIBRARIES = {
     "libmpdec": ("BSD-2-Clause", ""),
     "zstd": ("BSD-3-Clause", "facebook:zstandard"),
     "libffi": ("MIT", "libffi_project:libffi"),
+    "glibc": ("LGPL-2.1-or-later", "gnu:glibc"),
     "libgcc": ("GPL-3.0-or-later WITH GCC-exception-3.1", ""),
     "Microsoft Visual C++ runtime": ("LicenseRef-Microsoft-Distributable-Code", ""),
 }

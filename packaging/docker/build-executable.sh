@@ -6,7 +6,8 @@
 #
 # The distribution's Python: its library is shared, as PyInstaller needs it, and its OpenSSL gets the
 # distribution's security updates. binutils has strip and objdump. gcc compiles the hot modules; the
-# flags of that Python name files of redhat-rpm-config.
+# flags of that Python name files of redhat-rpm-config. glibc-static is for the launcher, and in a
+# repository of what only those need who build.
 #
 # With PYTHON set it installs nothing and builds with that one: a rehearsal of a release without a
 # container engine does so.
@@ -16,6 +17,7 @@ if [ -z "${PYTHON:-}" ]; then
   PYTHON=python3.12
   dnf install --assumeyes --quiet python3.12 python3.12-devel binutils \
     gcc redhat-rpm-config
+  dnf install --assumeyes --quiet --enablerepo=powertools glibc-static
 fi
 "$PYTHON" build/executable.py "$@"
 # Here, and not only when all is put together: the build that broke the promise shall fail.

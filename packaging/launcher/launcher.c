@@ -1,5 +1,8 @@
 /* The executable on Linux and macOS: unpacks the program once per version, and becomes it.
  *
+ * On Linux it is linked statically: it starts on every one, and can say so where the program, which
+ * is made for glibc, cannot.
+ *
  * The program is a folder of files. It is unpacked below the user's cache folder, where later
  * starts find it, so these cost no more than those of a program that was never packed. Where no
  * cache can be kept, a folder below that for temporary files serves. This process then becomes the
@@ -448,6 +451,14 @@ static void become(const char *folder, char **arguments)
     fail("starting the program");
 }
 
+/* Whether a start failed for lack of what runs the program: the loader of its C library. */
+static int lacks_loader(const char *folder)
+{
+    char program[PATH_MAX];
+    return failed_errno == ENOENT && join(program, folder, PROGRAM) == 0 &&
+           access(program, F_OK) == 0;
+}
+
 int main(int count, char **arguments)
 {
     char places[PLACES_MAX][PATH_MAX], version[PATH_MAX], file[PATH_MAX];
@@ -473,6 +484,13 @@ int main(int count, char **arguments)
         futimens(folder, NULL); /* when it was used last */
         umask(mask);
         become(version, arguments);
+        if (lacks_loader(version)) {
+            remove_tree(version);
+            fprintf(stderr,
+                    "dunena: this system has no glibc, the C library that this file is made for "
+                    "(Alpine has musl): use pip install dunena, or a container\n");
+            return 1;
+        }
         umask(077);
         close(folder);
         if (failed_errno != EACCES) /* it would fail at any place */

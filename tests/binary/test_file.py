@@ -88,7 +88,7 @@ def test_the_executable_runs_with_only_the_c_library(program: Program):
     root = program.base / "root"
     assert program.run("version").returncode == 0
     unpacked = program.version() / "dunena"
-    for path in {*_c_library(program.path), *_c_library(unpacked)}:
+    for path in _c_library(unpacked):
         place = root / path.relative_to("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, place)
@@ -101,6 +101,19 @@ def test_the_executable_runs_with_only_the_c_library(program: Program):
         assert server.stop() == 0
     assert (root / "values").is_dir()
     assert [path.name for path in (root / "tmp").iterdir()] == [f"dunena-{os.geteuid()}"]
+
+
+@linux_only
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chroot")
+def test_the_executable_says_what_is_missing_where_there_is_no_c_library(program: Program):
+    root = program.base / "root"
+    (root / "tmp").mkdir(parents=True)
+    shutil.copy2(program.path, root / "dunena")
+    program.prefix, program.path = ["/usr/sbin/chroot", str(root)], Path("/dunena")
+    done = program.run("version", TMPDIR="/tmp")
+    assert done.returncode == 1
+    assert done.stderr.startswith("dunena: this system has no glibc")
+    assert list((root / "tmp" / f"dunena-{os.geteuid()}").iterdir()) == []
 
 
 def _c_library(executable: Path) -> list[Path]:

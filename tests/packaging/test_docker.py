@@ -31,6 +31,19 @@ class TestDockerfile:
         assert re.search(r"^ARG BASE=python:\d+\.\d+\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
         assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
 
+    def test_the_build_uses_the_package_manager_of_the_base(self):
+        (line,) = re.findall(r"^RUN if command -v apk(?:.*\\\n)*.*$", DOCKERFILE, re.MULTILINE)
+        alpine, _, debian = line.partition("else")
+        assert re.search(r"apk add .*gcc musl-dev", alpine)
+        assert re.search(r"apt-get install .*gcc libc6-dev", debian)
+
+    def test_the_user_is_written_as_the_system_reads_it(self):
+        added = {file: line for line, file in re.findall(r"echo '(.+)' >> (\S+)", DOCKERFILE)}
+        assert added["/etc/group"].split(":") == ["dunena", "x", "10001", ""]
+        name, password, *numbers, _, home, shell = added["/etc/passwd"].split(":")
+        assert (name, password, numbers) == ("dunena", "x", ["10001", "10001"])
+        assert (home, shell) == ("/data", "/sbin/nologin")
+
     def test_the_image_runs_as_a_numeric_user(self):
         assert instructions()["USER"] == ["10001:10001"]
 
@@ -38,7 +51,7 @@ class TestDockerfile:
         found = instructions()
         assert found["VOLUME"] == ["/data"]
         assert "CACHE_DIR=/data" in found["ENV"][0]
-        assert any("--owner=10001 --group=10001 /data" in line for line in found["RUN"])
+        assert any("-o 10001 -g 10001 /data" in line for line in found["RUN"])
 
     def test_programs_are_started_without_a_shell(self):
         found = instructions()

@@ -9,12 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 if sys.platform == "win32":
     pytest.skip("Windows has PyInstaller's own single file", allow_module_level=True)
@@ -24,6 +26,8 @@ import fcntl
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_MAX = 20
 WEEK_SECONDS = 7 * 24 * 60 * 60
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="about Linux")
 
 PROGRAM = """#!/bin/sh
 case "$1" in
@@ -38,12 +42,12 @@ class Maker:
     """Makes executables of a program that differs by a word."""
 
     def __init__(self, launcher: Any, base: Path) -> None:
-        self._launcher = launcher
+        self.launcher = launcher
         self._base = base
         self._kit = launcher.prepare(Path(sys.executable), base, base / "log")
         self._made: dict[str, Path] = {}
 
-    def make(self, word: str = "one") -> Path:
+    def make(self, word: str = "one", program: str = PROGRAM) -> Path:
         if word not in self._made:
             work = self._base / word
             folder = work / "folder"
@@ -52,10 +56,10 @@ class Maker:
             (deep / "data").write_text(word * 10_000)
             (folder / "_internal" / "empty").touch()
             (folder / "_internal" / "link").symlink_to("a.folder/deep/data")
-            (folder / "dunena").write_text(PROGRAM)
+            (folder / "dunena").write_text(program)
             (folder / "dunena").chmod(0o755)
             self._made[word] = work / "dunena made"
-            self._launcher.make(self._kit, folder, "dunena", self._made[word], work / "work")
+            self.launcher.make(self._kit, folder, "dunena", self._made[word], work / "work")
         return self._made[word]
 
 
@@ -306,6 +310,34 @@ class TestPlaces:
         assert list(place.temporary_cache.iterdir()) == []
 
 
+@linux_only
+class TestWithoutTheCLibrary:
+    """A system with another C library than the one that the program is made for."""
+
+    @pytest.fixture
+    def file(self, maker: Maker) -> Path:
+        # What the system says of a program whose loader is missing, it says of a script, too.
+        return maker.make("without", "#!/nowhere/ld-linux.so.2\n")
+
+    def test_the_launcher_itself_needs_no_library(self, file: Path) -> None:
+        with file.open("rb") as data:
+            kinds = {segment["p_type"] for segment in ELFFile(data).iter_segments()}
+        assert "PT_LOAD" in kinds
+        assert not kinds & {"PT_INTERP", "PT_DYNAMIC"}
+
+    def test_a_missing_loader_is_reported_with_what_to_do(self, tmp_path: Path, file: Path) -> None:
+        place = Place(tmp_path, file)
+        process = place.start("version")
+        output, errors = process.communicate(timeout=SECONDS_MAX)
+        assert (process.returncode, output) == (1, "")
+        (line,) = errors.splitlines()
+        assert line.startswith("dunena: this system has no glibc")
+        assert "pip" in line
+        assert line in (ROOT / "docs" / "executable.md").read_text(encoding="utf-8")
+        # Nothing there could ever be started.
+        assert list(place.cache.iterdir()) == []
+
+
 class TestDamage:
     @pytest.mark.parametrize("damage", ["missing", "short", "replaced", "open"])
     def test_a_damaged_version_is_replaced(self, place: Place, damage: str) -> None:
@@ -405,6 +437,23 @@ class TestOldVersions:
             assert draft.is_dir()
         finally:
             os.close(folder)
+
+
+def test_sources_are_unpacked_by_the_oldest_python(
+    maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source.c").write_text("int main(void);")
+    with tarfile.open(tmp_path / "sources.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "source.c", "sources/source.c")
+    newer = tarfile.TarFile.extractall
+
+    # As it was in Python 3.11.0 to 3.11.3.
+    def extractall(archive: Any, path: Any = ".", members: Any = None, *, numeric_owner=False):
+        newer(archive, path, members, numeric_owner=numeric_owner)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+    maker.launcher.unpack(tmp_path / "sources.tar.gz", tmp_path)
+    assert (tmp_path / "sources" / "source.c").read_text() == "int main(void);"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc shows what a process has open")

@@ -49,7 +49,8 @@ def unpacked(built, tmp_path_factory):
     (path,) = built.glob("*.tar.gz")
     folder = tmp_path_factory.mktemp("source")
     with tarfile.open(path) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
     return folder / f"dunena-{dunena.__version__}"
 
 

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -260,6 +261,27 @@ def describe(folder):
         (folder / bills.bill_name(target)).write_text(sbom.render(artefact, [part], 0))
     text = licenses.render([licenses.Bundled("zlib", "", ("text",))])
     (folder / bills.LICENSES).write_text(text)
+
+
+class TestAlpine:
+    """A system with musl, another C library than most have."""
+
+    def steps(self, job):
+        jobs = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
+        return [step["run"] for step in jobs[job]["steps"] if "$MUSL_IMAGE" in step.get("run", "")]
+
+    def test_wheels_are_made_for_musl_and_tried_there(self):
+        settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        assert "musllinux" not in json.dumps(settings["tool"]["cibuildwheel"].get("skip", ""))
+        (step,) = self.steps("wheels")
+        assert "-musllinux_" in step
+        assert "packaging/try_wheel.py" in step
+
+    def test_the_release_expects_what_the_launcher_says_there(self):
+        (step,) = self.steps("verify")
+        said = re.search(r"grep --quiet '\^(.+)' said", step)[1]
+        launcher = (ROOT / "packaging" / "launcher" / "launcher.c").read_text(encoding="utf-8")
+        assert said in launcher
 
 
 class TestRehearsal:
