@@ -6,8 +6,8 @@ from pathlib import Path
 
 from devkit.compiled import files_beside_the_package
 from devkit.console import CommandError, run_quietly, say
+from devkit.dates import source_time
 from devkit.requirements import ROOT
-from packkit.builder import source_time
 from releasekit.targets import Target
 
 from armkit.bench import CHECKOUT, WHEELS, Bench

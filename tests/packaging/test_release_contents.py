@@ -128,11 +128,20 @@ def released(run, dist, environment, monkeypatch):
     for path in [path for path in dist.iterdir() if LINUX.label not in path.name]:
         path.unlink()
     folder_archive(dist / LINUX.folder_archive, LINUX)
-    versions = {"Python": "3.12.1", "OpenSSL": "3.0.1", "zlib": "1.3", "zstd": "1.5.7"}
+    versions = {
+        "Python": "3.12.1",
+        "OpenSSL": "3.0.1",
+        "zlib": "1.3",
+        "zstd": "1.5.7",
+        "glibc": "2.36",
+    }
     monkeypatch.setattr(load("releasekit.bills"), "library_versions", lambda _: versions)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
     assert run("sbom", "executable", dist, "--environment", environment)[0] == 0
-    titles = ["Python 3.12.1", "OpenSSL", "libffi", "zlib", "zstd", "orjson 1.0", "pyinstaller 1.0"]
+    titles = [
+        *("Python 3.12.1", "OpenSSL", "glibc", "libffi", "zlib", "zstd"),
+        *("orjson 1.0", "pyinstaller 1.0"),
+    ]
     bundled = load("releasekit.licenses").Bundled
     text = load("releasekit.licenses").render([bundled(title, "MIT", ("x",)) for title in titles])
     (dist / "THIRD_PARTY_LICENSES.txt").write_text(text)
@@ -153,7 +162,7 @@ class TestBills:
             name: hashlib.sha256((released / name).read_bytes()).hexdigest() for name in LINUX.files
         }
         assert {one["name"] for one in bill["components"]} == {
-            *("OpenSSL", "Python", "libffi", "zlib", "zstd", "orjson", "pyinstaller")
+            *("OpenSSL", "Python", "glibc", "libffi", "zlib", "zstd", "orjson", "pyinstaller")
         }
         assert bill["metadata"]["timestamp"].startswith("2026-01-01T00:00:00")
         names = {one["cpe"] for one in bill["components"] if "cpe" in one}
