@@ -34,6 +34,7 @@ OTHERS: Final = (
     "dunena.server.status.openapi",
     "dunena.server.status.store_report",
     "dunena.store.entry",
+    "dunena.update_check",
     "email.utils",
     "io",
     "prometheus_client.exposition",

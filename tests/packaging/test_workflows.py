@@ -160,7 +160,8 @@ class TestRules:
     @pytest.mark.parametrize(("job", "step"), RUNS)
     def test_packages_are_installed_with_required_checksums(self, job, step):
         for line in re.findall(r"^.*pip install.*$", step["run"], re.MULTILINE):
-            assert " --require-hashes " in line
+            # What was just built has no other checksum than its own.
+            assert " --require-hashes " in line or " --no-deps --no-index " in line
 
     @pytest.mark.parametrize("job", JOBS)
     def test_every_runner_is_a_known_one(self, job):

@@ -7,6 +7,7 @@ import pytest
 from dunena.persistence.disk import journal_base
 from dunena.persistence.disk.journal_base import base_lines, free_base_path, write_base
 from dunena.persistence.disk.journal_reader import SUFFIX, read_journal
+from dunena.persistence.disk.stamps import StampTable
 from dunena.store.entry import Change, ChangeKind, Entry
 from tests.support.kept import FlakyDisk
 
@@ -22,7 +23,7 @@ def change(revision: int, key: str) -> Change:
 
 
 def lines_of(path: str, base: int, *changes: Change) -> list[bytes]:
-    return list(base_lines(path, base, changes, {}, lambda: 0, forces=True))
+    return list(base_lines(path, base, changes, StampTable(), lambda: 0, forces=True))
 
 
 def test_a_base_alone_is_read_as_the_whole_journal(disk: FlakyDisk, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ BEFORE_IT_LISTENS = {
     "ctypes",
     "dunena.persistence.disk.engine",
     "dunena.persistence.disk.linux_watcher",
+    "dunena.persistence.disk.older_forms",
     "dunena.persistence.jetstream.link",
     "dunena.server.access.get_secret",
     "dunena.server.shared.opening",
