@@ -30,6 +30,7 @@ from dunena.persistence.disk.files import (
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.real_disk import RealDisk
+from dunena.persistence.disk.stamps import StampTable
 from dunena.server.http.message import BadTargetError, Request
 from dunena.server.http.parser import RequestParser
 from dunena.store.entry import Change, ChangeKind, Entry
@@ -264,7 +265,7 @@ def test_any_bytes_give_the_same_http_requests_from_any_chunks(
 
 
 def reopened(folder: Path) -> Replay:
-    journal = Journal(RealDisk(), str(folder), {})
+    journal = Journal(RealDisk(), str(folder), StampTable())
     try:
         return journal.open(0)
     finally:
@@ -280,7 +281,7 @@ def test_a_damaged_journal_replays_only_written_commits(
     tmp_path_factory: Any, commits: list[int], damages: list[tuple[int, bytes, int]]
 ) -> None:
     folder = tmp_path_factory.mktemp("journal")
-    journal = Journal(RealDisk(), str(folder), {})
+    journal = Journal(RealDisk(), str(folder), StampTable())
     journal.open(0)
     revision, written = 0, []
     for size in commits:
