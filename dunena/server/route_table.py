@@ -303,7 +303,7 @@ ROUTES = (
         Handlers.list_templates,
         is_live=True,
         summary="Pages that can be made, with one request each",
-        responses={200: "Templates"},
+        responses={200: "Templates", 404: "Error"},
     ),
     Route(
         "POST",
@@ -314,7 +314,7 @@ ROUTES = (
         makes_files=True,
         summary="Make an overlay and its panel in the folder of pages",
         request="PagesToMake",
-        responses={201: "MadePages", 409: "Error", 507: "Error"},
+        responses={201: "MadePages", 404: "Error", 409: "Error", 507: "Error"},
     ),
     Route(
         "GET",

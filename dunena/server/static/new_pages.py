@@ -45,8 +45,12 @@ class NewPages:
     def list_templates(self, *, is_for_admin: bool) -> Prepared:
         """Answer with all templates, which of them are there already, and whether more may be."""
         folder = self._www.root or self._place
+        try:
+            templates = read_templates()
+        except OSError:
+            return _gone()
         fields: dict[str, object] = {
-            "templates": [_described(one, folder) for one in read_templates()],
+            "templates": [_described(one, folder) for one in templates],
             "mayMake": is_for_admin and self._refusal(folder) is None,
         }
         if is_for_admin:
@@ -69,7 +73,7 @@ class NewPages:
         try:
             content = read_preview(template, file)
         except OSError:
-            return Prepared(Response.error(404, "The templates are gone: start the server again"))
+            return _gone()
         if content is None:
             return Prepared(Response.error(404, "Not found"))
         headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
@@ -78,10 +82,12 @@ class NewPages:
     def make(self, template: str, name: str) -> Prepared:
         """Answer with the pages of a new copy, or with why there is none."""
         try:
-            read_template(template)
+            described = read_template(template)
             check_name(name or template)
         except (UnknownTemplateError, BadNameError) as error:
             return Prepared(Response.error(400, str(error)))
+        except OSError:
+            return _gone()
         folder = self._www.root or self._place
         refusal = self._refusal(folder)
         if folder is None or refusal is not None:
@@ -99,8 +105,13 @@ class NewPages:
             text = f"{shown} cannot be written: {error.strerror or error}"
             return Prepared(Response.error(507, text))
         self._www.root = folder
-        fields = _described(read_template(template), folder, made.name)
+        fields = _described(described, folder, made.name)
         return Prepared(Response(201, orjson.dumps(fields)))
+
+
+def _gone() -> Prepared:
+    """Answer that the program's files are gone, which a cleaner of folders may have taken."""
+    return Prepared(Response.error(404, "The templates are gone: start the server again"))
 
 
 def _described(template: Template, folder: Path | None, name: str = "") -> dict[str, object]:

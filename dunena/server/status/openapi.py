@@ -79,6 +79,7 @@ _SAID_BY_STATUS = {
     201: "Made",
     204: "Done",
     304: "The same as before",
+    404: "It is not there",
     409: "It cannot be done at present, or something of that name is there already",
     426: "Asked without an upgrade",
     503: "Something is wrong",
