@@ -55,6 +55,8 @@ class Inotify:
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
         self._poll.register(self._woken, select.POLLIN)
+        self._wake_poll = select.poll()
+        self._wake_poll.register(self._woken, select.POLLIN)
 
     def watch(self, folder: bytes) -> int:
         """Watch a folder without its subfolders; return the watch's number, one per folder."""
@@ -74,6 +76,10 @@ class Inotify:
         """Wait for events, `wake` or the timeout (negative: none); return whether events came."""
         return any(ready == self._descriptor for ready, _ in self._poll.poll(timeout_ms))
 
+    def rest(self, timeout_ms: int) -> bool:
+        """Wait for the timeout, whatever happens in the folder; return False after `wake`."""
+        return not self._wake_poll.poll(timeout_ms)
+
     def read(self) -> Iterator[InotifyEvent]:
         """Yield events from the queue, all or a part of them; do not block.
 
@@ -91,7 +97,7 @@ class Inotify:
             at += length
 
     def wake(self) -> None:
-        """End the present and all later calls of `wait`; any thread may call it."""
+        """End the present and all later calls of `wait` and `rest`; any thread may call it."""
         os.write(self._waking, b"x")
 
     def close(self) -> None:

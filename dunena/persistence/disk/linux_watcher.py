@@ -75,11 +75,15 @@ class LinuxWatcher:
         paths: set[bytes] = set()
         has_overflowed = False
         until = time.monotonic() + LONGEST_SECONDS
-        while time.monotonic() < until:
+        is_quiet = False
+        while not is_quiet and time.monotonic() < until:
+            is_quiet = True
             for event in self._notify.read():
+                is_quiet = False
                 has_overflowed = has_overflowed or bool(event.mask & OVERFLOW)
                 self._take_one(event, paths)
-            if not self._notify.wait(int(QUIET_SECONDS * 1000)):
+            # No event ends it: in a busy folder each would wake this thread by itself.
+            if not is_quiet and not self._notify.rest(int(QUIET_SECONDS * 1000)):
                 break
         if has_overflowed:
             self._watch_all()  # new folders may be among the lost events
