@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dunena.cli.original import advice, misspelt
@@ -27,6 +27,9 @@ def serve_given(
     ``sources`` has for the name of each setting the option or variable that gave it, or None.
     """
     set_up_logging(settings.log_level, settings.log_format)
+    if given.token is None and given.tokens is None:
+        for line in _empty_tokens(os.environ):
+            _log.warning(line)
     for line in advice(os.environ, says_eviction=sources["eviction"] is not None):
         _log.warning(line)
     for line in misspelt(os.environ, {row.variable for row in rows().values()}):
@@ -41,3 +44,15 @@ def serve_given(
     www = given.www or own_pages(path)
     settings = replace(settings, cache_dir=path, www=www, new_www=place_of_pages(path))
     run_server(settings, start_mode, [folder.note] if folder is not None and folder.note else [])
+
+
+def _empty_tokens(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield one line for each variable that was to keep strangers out, and is empty.
+
+    An empty variable counts as none, as usual; but who writes `DUNENA_AUTH_TOKEN=$TOKEN` where
+    TOKEN is not set would have an open server without a word.
+    """
+    for name in ("token", "tokens"):
+        variable = rows()[name].variable
+        if environment.get(variable) == "":
+            yield f"{variable} is empty, so everybody is let in: give it a value, or remove it"

@@ -100,3 +100,18 @@ def test_the_max_entries_variable_without_eviction_is_warned_of(
 ):
     said = warnings_of(*arguments, **environment)
     assert [line.split(" ", 1)[0] for line in said] == ["DUNENA_MAX_ENTRIES"] * is_warned_of
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warned_of"),
+    [
+        ([], ["DUNENA_AUTH_TOKEN", "DUNENA_TOKENS"]),
+        (["--token", "secret"], []),
+    ],
+)
+def test_an_empty_variable_for_tokens_is_warned_of_if_everybody_is_let_in(
+    arguments: list[str], warned_of: list[str]
+):
+    said = warnings_of(*arguments, DUNENA_AUTH_TOKEN="", DUNENA_TOKENS="")
+    assert [line.split(" ", 1)[0] for line in said] == warned_of
+    assert all("everybody is let in" in line for line in said)
