@@ -85,8 +85,17 @@ def _set(name: str, title: str, *ways: str) -> Workload:
     return Workload(name, title, lambda phrases: phrases.set(), 64, ways=ways)
 
 
-def _set_and_see(name: str, title: str, *, keeps: bool) -> Workload:
-    return Workload(name, title, lambda phrases: phrases.set_and_see(), 64, fill=64, keeps=keeps)
+def _set_and_see(connections: int, *, keeps: bool) -> Workload:
+    alone = "" if connections > 1 else "-1x1"
+    kept, on_disk = ("-kept", ", kept on disk") if keeps else ("", "")
+    return Workload(
+        f"set-see{kept}{alone}",
+        f"`set` of an own key and its update, {connections} x 1{on_disk}",
+        lambda phrases: phrases.set_and_see(),
+        connections,
+        fill=64,
+        keeps=keeps,
+    )
 
 
 def _large(name: str, size: str, fill: int) -> Workload:
@@ -178,10 +187,10 @@ WORKLOADS = (
     ),
     _watch(100, 1),
     _watch(100, 4),
-    _set_and_see("set-see", "`set` of an own key and its update, 64 x 1", keeps=False),
-    _set_and_see(
-        "set-see-kept", "`set` of an own key and its update, 64 x 1, kept on disk", keeps=True
-    ),
+    _set_and_see(64, keeps=False),
+    _set_and_see(64, keeps=True),
+    _set_and_see(1, keeps=False),
+    _set_and_see(1, keeps=True),
     _get("dunena-get", 64, 1, "dunena dialect: `get`, 64 x 1", DUNENA),
     _set("dunena-set", "dunena dialect: `set` with its reply, 64 x 1", DUNENA, OTHER),
     Workload(
