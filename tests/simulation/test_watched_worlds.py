@@ -300,7 +300,7 @@ FIRST_SEEDS = {
     leave_the_order_wrong: 61,
     forget_older_watches: 595,
     ignore_the_rate: 41,
-    hold_what_is_out_of_date: 44,
+    hold_what_is_out_of_date: 154,
     show_what_may_not_be_read: 210,
     look_once_a_second: 20,
     read_pointers_wrongly: 19,
