@@ -5,7 +5,6 @@ which somebody purges the stream or puts an older copy in its place while nodes 
 ``DUNENA_SIMULATION_LOG_SEED`` plays the one of that number alone.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
@@ -43,9 +42,10 @@ from dunena.persistence.log import OpKind, Refusal, RefusalKind
 from tests.simulation.seeds import seeds_from, seeds_of
 from tests.simulation.shared_log import SharedLogHistory, figures_of
 from tests.simulation.spec_model import BrokenPromiseError
+from tests.support.counts import count_of
 
-HISTORIES = int(os.environ.get("DUNENA_SIMULATION_LOGS", "500"))
-LOSSES = int(os.environ.get("DUNENA_SIMULATION_LOSSES", "200"))
+HISTORIES = count_of("DUNENA_SIMULATION_LOGS", few=200, many=500)
+LOSSES = count_of("DUNENA_SIMULATION_LOSSES", few=60, many=200)
 SEED = "DUNENA_SIMULATION_LOG_SEED"  # the variable that names the only one
 PARTS = 2  # so that they can be shared by processes
 SABOTAGE_HISTORIES_MAX = 500
@@ -80,7 +80,7 @@ def test_every_random_history_keeps_what_the_log_promises(part: int) -> None:
 
 @pytest.mark.timeout(3600)
 def test_every_random_history_notices_what_a_stream_has_lost() -> None:
-    for seed in seeds_of(SEED, LOSSES, 0, 1):
+    for seed in seeds_of(SEED, LOSSES, 0, 1, (seed for _, seed in SABOTAGES)):
         try:
             SharedLogHistory(seed).play()
         except Exception as error:
