@@ -21,18 +21,17 @@ from dunena.desktop.onefile import OneFileLife, is_apart, unpacked_folder
 from dunena.desktop.terminal import say, shows_codes, wait_for_key
 from dunena.persistence.interface import OpenError
 from dunena.server.addresses import network_urls
-from dunena.server.app import (
+from dunena.server.app import Server, StopError
+from dunena.server.event_loop import EventLoopError, event_loop_factory
+from dunena.server.loading import LoadingCancelledError
+from dunena.server.signals import StopSignals
+from dunena.server.start_errors import (
     KEPT_PORTS,
     FolderInUseError,
     PortBusyError,
     PortKeptError,
-    Server,
     StartError,
-    StopError,
 )
-from dunena.server.event_loop import EventLoopError, event_loop_factory
-from dunena.server.loading import LoadingCancelledError
-from dunena.server.signals import StopSignals
 from dunena.setting_table import DEFAULTS
 from dunena.settings import Settings, local_host
 

@@ -13,6 +13,7 @@ from tests.browser.tab import Tab
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import ALL, READER, write_tokens
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -123,13 +124,7 @@ def test_addresses_of_an_open_server_have_a_code(blank_tab: Tab, start_server: S
 def test_the_rights_of_an_invitation_are_chosen(
     blank_tab: Tab, start_server: StartServer, tmp_path: Path
 ) -> None:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(
-        '[director]\ntoken = "director"\nrights = ["read", "write", "admin"]\n'
-        '[overlay]\ntoken = "overlay"\nrights = ["read"]\n',
-        "utf-8",
-    )
+    file = write_tokens(tmp_path, ALL + READER)
     server = start_server("--host", "0.0.0.0", "--tokens", str(file))
     tab = blank_tab
     tab.page.goto(f"{server.url}/info")

@@ -12,6 +12,7 @@ from tests.browser.tab import Tab, put, stored_text
 from tests.protocol.clients import open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import write_tokens
 
 LET_IN = "Let pages opened from disk in"
 
@@ -86,9 +87,7 @@ def test_the_server_view_says_that_the_server_cannot_be_reached(
 def test_the_server_view_of_a_token_without_admin_has_no_empty_panels(
     new_tab: NewTab, start_server: StartServer, tmp_path: Path
 ) -> None:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text('[some]\ntoken = "some"\nrights = ["read", "write"]\n', "utf-8")
+    file = write_tokens(tmp_path, '[some]\ntoken = "some"\nrights = ["read", "write"]\n')
     tab = new_tab().open(start_server("--tokens", str(file)), "server")
     tab.page.get_by_role("textbox", name="Token").fill("some")
     tab.button("Continue").click()

@@ -15,6 +15,7 @@ from tests.browser.tab import Tab, put, put_many, remove
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import write_tokens
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
@@ -440,12 +441,10 @@ def test_another_namespace_ends_the_selection_and_keeps_the_focus(
 def test_keys_that_may_not_be_deleted_are_named(
     new_tab: NewTab, start_server: StartServer, tmp_path: Path
 ) -> None:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(
+    file = write_tokens(
+        tmp_path,
         '[all]\ntoken = "all"\nrights = ["read", "write"]\n'
         '[some]\ntoken = "some"\nrights = ["read"]\n',
-        "utf-8",
     )
     server = start_server("--tokens", str(file))
     for key in ("one", "two"):

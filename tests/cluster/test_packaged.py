@@ -22,16 +22,10 @@ from dunena.persistence.policy import StoreSettings
 from tests.cluster.machines import NATS_SERVER, Machine, Node, end, fetch, wait_until
 from tests.cluster.networks import Loopback
 from tests.cluster.test_venue import put, value_at
+from tests.support.made_up_passwords import PASSWORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ROOT / "packaging" / "cluster" / "nats"
-PASSWORDS = {
-    "NATS_ROUTES_PASSWORD": "made-up-1",
-    "NATS_ADMIN_PASSWORD": "made-up-2",
-    "DUNENA_NATS_PASSWORD": "made-up-3",
-    "DUNENA_READER_PASSWORD": "made-up-4",
-    "DUNENA_OWNER_PASSWORD": "made-up-5",
-}
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="there is a NATS server for Linux alone"),

@@ -21,6 +21,15 @@ def until(condition: Callable[[], Any], what: str, pause: float = 0.01) -> None:
         time.sleep(pause)
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, the lock aside, which is taken for the moment."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
+
+
 def write_files(folder: Path, files: dict[str, str | bytes]) -> None:
     """Files made by hand."""
     for name, content in files.items():

@@ -134,16 +134,26 @@ def test_the_pages_that_a_folders_server_shows_are_in_its_backup(tmp_path: Path)
     assert run(None, "restore", str(file), *to)["pages"] == 0, "they are there already"
 
 
-def test_each_restore_keeps_the_page_that_it_replaces(tmp_path: Path) -> None:
-    write_files(tmp_path / "pages", {"panel.html": "of the backup"})
-    write_files(tmp_path / "values", {"a.json": "1"})
-    file, target = tmp_path / "backup.zip", tmp_path / "target"
-    www = ("--www", str(tmp_path / "pages"))
+@pytest.fixture
+def with_a_page(tmp_path: Path) -> Path:
+    """A backup with one page, panel.html."""
+    write_files(tmp_path, {"pages/panel.html": "of the backup", "values/a.json": "1"})
+    file, www = tmp_path / "backup.zip", ("--www", str(tmp_path / "pages"))
     run(None, "backup", str(file), "--cache-dir", str(tmp_path / "values"), *www)
+    return file
+
+
+def restore_page(backup: Path, target: Path) -> None:
+    """Restore its page into a folder that has another, and its values into one of their own."""
+    to = ("--cache-dir", str(target.with_name("new")), "--www", str(target))
+    assert run(None, "restore", str(backup), *to)["pages"] == 1
+
+
+def test_each_restore_keeps_the_page_that_it_replaces(with_a_page: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
     for text in ("first", "second", "third"):
         write_files(target, {"panel.html": text})
-        to = ("--cache-dir", str(tmp_path / "new"), "--www", str(target))
-        assert run(None, "restore", str(file), *to)["pages"] == 1
+        restore_page(with_a_page, target)
     kept = {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()}
     assert kept == {
         "panel.html": "of the backup",
@@ -153,15 +163,11 @@ def test_each_restore_keeps_the_page_that_it_replaces(tmp_path: Path) -> None:
     }
 
 
-def test_a_restore_writes_no_other_file_than_the_page(tmp_path: Path) -> None:
-    write_files(tmp_path, {"pages/panel.html": "of the backup", "values/a.json": "1"})
-    file, target = tmp_path / "backup.zip", tmp_path / "target"
-    www = ("--www", str(tmp_path / "pages"))
-    run(None, "backup", str(file), "--cache-dir", str(tmp_path / "values"), *www)
+def test_a_restore_writes_no_other_file_than_the_page(with_a_page: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
     mine = {"panel.html.restoring": "mine", "other": "mine"}
     write_files(target, mine)
-    to = ("--cache-dir", str(tmp_path / "new"), "--www", str(target))
-    assert run(None, "restore", str(file), *to)["pages"] == 1
+    restore_page(with_a_page, target)
     there = {path.name: path.read_text(encoding="utf-8") for path in target.iterdir()}
     assert there == mine | {"panel.html": "of the backup"}
 

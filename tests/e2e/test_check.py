@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.folders import (
     PRIVATE,
+    contents,
     journal,
     listing,
     read_json,
@@ -32,15 +33,6 @@ def look(folder: Path, *arguments: str, code: int) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["inOrder"] == (code == 0)
     return report
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, the lock aside, which is taken for the moment."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "lock"
-    }
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.e2e.terminal import IS_POSSIBLE, Terminal
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import ALL, READER, write_tokens
 
 in_a_terminal = pytest.mark.skipif(not IS_POSSIBLE, reason="pseudo-terminals are POSIX")
 needs_network = pytest.mark.skipif(not lan_addresses(), reason="this machine is in no network")
@@ -91,13 +92,7 @@ def test_no_code_goes_into_a_pipe(start_server: StartServer) -> None:
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> ServerProcess:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(
-        '[director]\ntoken = "director"\nrights = ["read", "write", "admin"]\n'
-        '[overlay]\ntoken = "overlay"\nrights = ["read"]\n',
-        "utf-8",
-    )
+    file = write_tokens(tmp_path, ALL + READER)
     return start_server("--host", "0.0.0.0", "--tokens", str(file))
 
 

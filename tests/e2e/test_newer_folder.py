@@ -6,16 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.folders import contents
 from tests.e2e.processes import assert_failed, run_copy
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, the lock aside, which is taken for the moment."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "lock"
-    }
 
 
 @pytest.fixture

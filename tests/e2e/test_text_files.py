@@ -13,6 +13,7 @@ from tests.e2e.processes import run_copy
 from tests.protocol.clients import http, open_dunena
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import write_tokens
 
 StartShown = Callable[..., ServerProcess]
 
@@ -251,12 +252,10 @@ def test_a_file_that_was_there_is_replaced_and_the_log_says_so(
 def test_a_token_that_may_not_know_every_key_learns_no_name(
     start_server: StartServer, texts: Path, tmp_path: Path
 ) -> None:
-    tokens = tmp_path / "tokens.toml"
-    tokens.touch(mode=0o600)
-    tokens.write_text(
+    tokens = write_tokens(
+        tmp_path,
         '[all]\ntoken = "of-all"\nrights = ["read", "write"]\n'
         '[one]\ntoken = "of-one"\nrights = ["read"]\nkeys = ["public"]\n',
-        "utf-8",
     )
     (texts / "secret.txt").mkdir(parents=True)
     server = start_server(

@@ -18,17 +18,11 @@ from dunena import __version__
 from dunena.persistence.jetstream.permissions import permissions_of
 from dunena.setting_table import rows
 from tests.packaging.made_up import ROOT
+from tests.support.made_up_passwords import PASSWORDS
 
 FOLDER = ROOT / "packaging" / "cluster"
 COMPOSE = FOLDER / "compose" / "compose.yaml"
 CHART = FOLDER / "helm" / "dunena"
-PASSWORDS = {
-    "NATS_ROUTES_PASSWORD": "made-up-1",
-    "NATS_ADMIN_PASSWORD": "made-up-2",
-    "DUNENA_NATS_PASSWORD": "made-up-3",
-    "DUNENA_READER_PASSWORD": "made-up-4",
-    "DUNENA_OWNER_PASSWORD": "made-up-5",
-}
 VARIABLES = {row.variable for row in rows().values()}
 FLAGS = {row.flag for row in rows().values()}
 REQUIRED = ("--set", "store.servers={tls://nats-0,tls://nats-1}", "--set", "login.password=made-up")

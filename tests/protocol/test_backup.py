@@ -17,6 +17,7 @@ from dunena.server.limits import BACKUPS_MAX
 from tests.protocol.clients import Reply, http, open_dunena
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import write_tokens
 
 
 def read(content: bytes) -> BackupReader:
@@ -72,12 +73,8 @@ def test_only_who_administers_the_server_gets_a_backup(
 ) -> None:
     rights = {"all": '["read", "write", "admin"]', "writer": '["read", "write"]'}
     rights |= {"admin": '["admin"]', "some": '["read", "admin"]\nkeys = ["score"]'}
-    tokens = tmp_path / "tokens.toml"
-    tokens.touch(mode=0o600)
-    tokens.write_text(
-        "".join(f'[{name}]\ntoken = "{name}"\nrights = {has}\n' for name, has in rights.items()),
-        encoding="utf-8",
-    )
+    tables = [f'[{name}]\ntoken = "{name}"\nrights = {has}\n' for name, has in rights.items()]
+    tokens = write_tokens(tmp_path, "".join(tables))
     server = start_server("--tokens", str(tokens))
     for token in rights:
         bearer = {"Authorization": f"Bearer {token}"}

@@ -32,6 +32,7 @@ from tests.protocol.test_websocket import MEBIBYTE, memory_bytes
 from tests.support.event_stream import EventStreamClient
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import ALL, write_tokens
 
 
 def follow(client: Client, channel: str, name_field: str = "action") -> None:
@@ -383,14 +384,11 @@ def test_a_wrong_query_of_a_channel_gets_its_error(
 # --- rights ---
 
 GUEST = '[guest]\ntoken = "guest"\nrights = ["read", "write"]\nkeys = ["own"]\nchannels = {}\n'
-ALL = '[director]\ntoken = "director"\nrights = ["read", "write", "admin"]\n'
 
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> Guarded:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(ALL + GUEST.format('["chat-*", "wish"]'), "utf-8")
+    file = write_tokens(tmp_path, ALL + GUEST.format('["chat-*", "wish"]'))
     return Guarded(start_server("--tokens", str(file)), file)
 
 

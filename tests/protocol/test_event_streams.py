@@ -19,11 +19,12 @@ from tests.protocol.clients import (
     unique,
 )
 from tests.protocol.test_limits import metric_of
-from tests.protocol.test_tokens import ALL, Guarded, bearer
+from tests.protocol.test_tokens import Guarded, bearer
 from tests.support.event_stream import EventStreamClient
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 from tests.support.shared_mode import is_later
+from tests.support.tokens import ALL, OVERLAY, write_tokens
 from tests.support.watched_state import WatchedState
 
 MEBIBYTE = 1024 * 1024
@@ -372,10 +373,7 @@ def test_a_page_of_another_origin_is_refused_or_may_read(shared_server: ServerPr
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> Guarded:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    overlay = '[overlay]\ntoken = "overlay"\nrights = ["read"]\nkeys = ["score"]\n'
-    file.write_text(ALL + overlay, "utf-8")
+    file = write_tokens(tmp_path, ALL + OVERLAY)
     return Guarded(start_server("--tokens", str(file)), file)
 
 

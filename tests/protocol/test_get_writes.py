@@ -19,6 +19,7 @@ from tests.protocol.clients import (
 )
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import write_tokens
 
 OPERATIONS_TEXT = "there are set, delete, merge, patch, incr, append, touch, timer, revert"
 FIELDS_TEXT = (
@@ -469,10 +470,7 @@ get = "secret-of-the-overlay"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "tokens.toml"
-    path.touch(mode=0o600)
-    path.write_text(TABLES, "utf-8")
-    return path
+    return write_tokens(tmp_path, TABLES)
 
 
 def test_a_secret_of_the_tokens_file_has_the_rights_of_its_table(

@@ -11,9 +11,10 @@ import pytest
 from dunena.server.limits import INVITE_SECONDS, INVITES_MAX, TRIES_AT_ONCE_MAX
 from tests.protocol.clients import Reply, http
 from tests.protocol.test_sign_in import BROWSER
-from tests.protocol.test_tokens import ALL, OVERLAY, Guarded, bearer
+from tests.protocol.test_tokens import Guarded, bearer
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import ALL, OVERLAY, write_tokens
 
 WRITER = '[writer]\ntoken = "writer"\nrights = ["read", "write"]\n'
 TWIN = '[twin]\ntoken = "twin"\nrights = ["read", "write"]\n'
@@ -25,9 +26,7 @@ PANEL = "/www/score/panel.html?layer=1"
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A server with tokens."""
     folder = tmp_path_factory.mktemp("tokens")
-    file = folder / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(ALL + OVERLAY + WRITER + TWIN + NO_KEYS, "utf-8")
+    file = write_tokens(folder, ALL + OVERLAY + WRITER + TWIN + NO_KEYS)
     with ServerProcess(folder / "values", "--tokens", str(file)) as server:
         yield Guarded(server, file)
 
@@ -168,9 +167,7 @@ def test_a_browser_that_was_invited_may_invite(house: Guarded) -> None:
 def test_an_invitation_ends_with_its_token_and_is_not_widened(
     start_server: StartServer, tmp_path: Path, changed: str
 ) -> None:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(ALL + OVERLAY, "utf-8")
+    file = write_tokens(tmp_path, ALL + OVERLAY)
     house = Guarded(start_server("--tokens", str(file)), file)
     path = invite(house, token="overlay").json["path"]
     house.change(changed)

@@ -25,6 +25,7 @@ from tests.support.fixtures import StartServer
 from tests.support.refusing import commits_refused
 from tests.support.server import ServerProcess
 from tests.support.shared_mode import ENTRIES_MAX
+from tests.support.tokens import write_tokens
 
 OPERATIONS_TEXT = "there are set, delete, merge, patch, incr, append, touch, timer, revert"
 HOST = {"Host": "localhost"}
@@ -704,9 +705,7 @@ keys = ["own-*"]
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("tokens")
-    file = folder / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(TOKENS, "utf-8")
+    file = write_tokens(folder, TOKENS)
     with ServerProcess(folder / "data", "--tokens", str(file)) as server:
         yield server
 

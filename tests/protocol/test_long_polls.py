@@ -21,11 +21,12 @@ from tests.protocol.clients import (
 )
 from tests.protocol.test_event_streams import figures, values_of, write
 from tests.protocol.test_limits import metric_of
-from tests.protocol.test_tokens import ALL, Guarded, bearer
+from tests.protocol.test_tokens import Guarded, bearer
 from tests.support.event_stream import EventStreamClient
 from tests.support.fixtures import StartServer
 from tests.support.refusing import commits_refused
 from tests.support.server import ServerProcess
+from tests.support.tokens import ALL, OVERLAY, write_tokens
 
 
 @pytest.fixture
@@ -214,10 +215,7 @@ def test_a_stop_answers_polls(start_server: StartServer) -> None:
 
 
 def test_a_poll_ends_when_its_token_changes(start_server: StartServer, tmp_path: Path) -> None:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    overlay = '[overlay]\ntoken = "overlay"\nrights = ["read"]\nkeys = ["score"]\n'
-    file.write_text(ALL + overlay, "utf-8")
+    file = write_tokens(tmp_path, ALL + OVERLAY)
     guarded = Guarded(start_server("--tokens", str(file)), file)
     guarded.http("director", "POST", "/set", {"key": "secret", "value": 1})
     with RawConnection(guarded.server) as raw:
@@ -226,7 +224,7 @@ def test_a_poll_ends_when_its_token_changes(start_server: StartServer, tmp_path:
         assert first.json["changes"] == []
         query = f"pattern=*&wait=60&since={position_of(first)}"
         raw.request("GET", f"/watch?{query}", bearer("overlay"))
-        guarded.change(ALL + overlay.replace("score", "secret"))
+        guarded.change(ALL + OVERLAY.replace("score", "secret"))
         assert raw.read_reply().status == 204
         raw.request("GET", f"/watch?{query}", bearer("overlay"))
         reply = raw.read_reply().json

@@ -13,6 +13,7 @@ from tests.protocol.clients import Client, Clients, open_dunena, open_objects, u
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 from tests.support.shared_mode import is_later
+from tests.support.tokens import write_tokens
 
 DIALECTS = ("dunena", "object-store")
 
@@ -982,9 +983,7 @@ keys = ["mine-*"]
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> ServerProcess:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(TOKENS, "utf-8")
+    file = write_tokens(tmp_path, TOKENS)
     return start_server("--tokens", str(file))
 
 

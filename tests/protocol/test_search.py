@@ -11,6 +11,7 @@ from tests.protocol.clients import RawConnection, http, open_dunena
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 from tests.support.shared_mode import ENTRIES_MAX, is_shared
+from tests.support.tokens import write_tokens
 
 KEYS = 20_000 if is_shared() else 100_000  # each write of a shared store goes to another process
 NAMESPACES = 5
@@ -55,13 +56,11 @@ def test_a_wrong_search_is_refused(server: ServerProcess, query: str, error: str
 
 
 def test_a_token_finds_what_it_may_read(start_server: StartServer, tmp_path: Path) -> None:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(
+    file = write_tokens(
+        tmp_path,
         '[all]\ntoken = "all"\nrights = ["read", "write"]\n'
         '[some]\ntoken = "some"\nrights = ["read"]\nkeys = ["public-*"]\nnamespaces = ["show"]\n'
         '[none]\ntoken = "none"\nrights = ["write"]\n',
-        "utf-8",
     )
     server = start_server("--tokens", str(file))
     for ns in ("", "?ns=show"):

@@ -18,6 +18,7 @@ from tests.protocol.test_sign_in import BROWSER
 from tests.protocol.test_tokens import bearer
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.tokens import write_tokens
 
 HOSTS = lan_addresses()
 needs_network = pytest.mark.skipif(not HOSTS, reason="this machine is in no network")
@@ -159,9 +160,7 @@ def test_only_a_page_of_the_server_may_share_it(
 
 
 def test_the_right_admin_is_needed(start_server: StartServer, tmp_path: Path) -> None:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text('[writer]\ntoken = "writer"\nrights = ["read", "write"]\n', "utf-8")
+    file = write_tokens(tmp_path, '[writer]\ntoken = "writer"\nrights = ["read", "write"]\n')
     server = start_server("--tokens", str(file))
     assert share(server, on=True, headers=bearer("writer")).status == 403
     assert http(server, "GET", "/sharing", headers=bearer("writer")).status == 403

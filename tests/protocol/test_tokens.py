@@ -22,9 +22,7 @@ from tests.protocol.clients import (
 from tests.protocol.test_limits import metric_of
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
-
-ALL = '[director]\ntoken = "director"\nrights = ["read", "write", "admin"]\n'
-OVERLAY = '[overlay]\ntoken = "overlay"\nrights = ["read"]\nkeys = ["score"]\n'
+from tests.support.tokens import ALL, OVERLAY, write_tokens
 
 
 class Guarded:
@@ -56,9 +54,7 @@ def follow(client: Client, key: str) -> None:
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> Guarded:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    file.write_text(ALL + OVERLAY, "utf-8")
+    file = write_tokens(tmp_path, ALL + OVERLAY)
     return Guarded(start_server("--tokens", str(file)), file)
 
 

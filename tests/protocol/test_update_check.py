@@ -1,27 +1,13 @@
 """The request by which the test page has the server look for a newer release."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from dunena import __version__
 from tests.protocol.clients import http
-from tests.support.fixtures import StartServer
-from tests.support.release_feed import ReleaseFeed, release_feed
+from tests.support.release_feed import ReleaseFeed
 from tests.support.server import ServerProcess
 
 JSON_TYPE = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def feed() -> Iterator[ReleaseFeed]:
-    with release_feed() as feed:
-        yield feed
-
-
-@pytest.fixture
-def server(start_server: StartServer, feed: ReleaseFeed) -> ServerProcess:
-    return start_server(environment={"DUNENA_RELEASES_URL": feed.url, "NO_PROXY": "127.0.0.1"})
 
 
 def own(server: ServerProcess) -> dict[str, str]:
@@ -29,10 +15,10 @@ def own(server: ServerProcess) -> dict[str, str]:
 
 
 def test_the_servers_own_page_learns_of_a_newer_release(
-    server: ServerProcess, feed: ReleaseFeed
+    fed_server: ServerProcess, feed: ReleaseFeed
 ) -> None:
     for _ in range(2):
-        answer = http(server, "POST", "/update-check", {}, own(server))
+        answer = http(fed_server, "POST", "/update-check", {}, own(fed_server))
         assert (answer.status, answer.json) == (
             200,
             {
@@ -45,10 +31,10 @@ def test_the_servers_own_page_learns_of_a_newer_release(
     assert len(feed.requests) == 1, "an answer is remembered for a while"
 
 
-def test_a_failure_is_said_and_not_remembered(server: ServerProcess, feed: ReleaseFeed) -> None:
+def test_a_failure_is_said_and_not_remembered(fed_server: ServerProcess, feed: ReleaseFeed) -> None:
     feed.status = 429
     for _ in range(2):
-        answer = http(server, "POST", "/update-check", {}, own(server))
+        answer = http(fed_server, "POST", "/update-check", {}, own(fed_server))
         assert answer.status == 502
         assert answer.json["error"].startswith(
             "The newest version is not known: 127.0.0.1 answers only so many requests an hour"
@@ -66,9 +52,9 @@ def test_a_failure_is_said_and_not_remembered(server: ServerProcess, feed: Relea
     ],
 )
 def test_nobody_but_a_page_of_the_server_makes_it_ask(
-    server: ServerProcess, feed: ReleaseFeed, headers: dict[str, str]
+    fed_server: ServerProcess, feed: ReleaseFeed, headers: dict[str, str]
 ) -> None:
-    sent = {name: own(server)["Origin"] if it == "OWN" else it for name, it in headers.items()}
-    assert http(server, "POST", "/update-check", {}, sent).status in {400, 403}
-    assert http(server, "GET", "/update-check").status == 405
+    sent = {name: own(fed_server)["Origin"] if it == "OWN" else it for name, it in headers.items()}
+    assert http(fed_server, "POST", "/update-check", {}, sent).status in {400, 403}
+    assert http(fed_server, "GET", "/update-check").status == 405
     assert feed.requests == []

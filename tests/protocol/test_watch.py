@@ -21,10 +21,11 @@ from tests.protocol.clients import (
     unique,
 )
 from tests.protocol.test_limits import metric_of
-from tests.protocol.test_tokens import ALL, Guarded, bearer
+from tests.protocol.test_tokens import Guarded, bearer
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 from tests.support.shared_mode import ENTRIES_MAX, is_later, is_shared
+from tests.support.tokens import ALL, OVERLAY, write_tokens
 
 MEBIBYTE = 1024 * 1024
 
@@ -491,10 +492,7 @@ def test_a_position_of_other_rights_is_not_continued(guarded: Guarded) -> None:
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> Guarded:
-    file = tmp_path / "tokens.toml"
-    file.touch(mode=0o600)
-    overlay = '[overlay]\ntoken = "overlay"\nrights = ["read"]\nkeys = ["score"]\n'
-    file.write_text(ALL + overlay, "utf-8")
+    file = write_tokens(tmp_path, ALL + OVERLAY)
     return Guarded(start_server("--tokens", str(file)), file)
 
 

@@ -4,8 +4,6 @@
 the one of that number alone, under every policy.
 """
 
-import os
-
 import pytest
 
 from dunena.persistence.disk import folder_storage, journal_format, journal_reader, recovery
@@ -24,8 +22,9 @@ from dunena.plain_files import NotPlainError
 from dunena.store.entry import Change
 from tests.simulation.history import BrokenPromiseError, History, Run
 from tests.simulation.seeds import seeds_from, seeds_of
+from tests.support.counts import count_of
 
-HISTORIES = int(os.environ.get("DUNENA_SIMULATION_HISTORIES", "10000"))
+HISTORIES = count_of("DUNENA_SIMULATION_HISTORIES", few=4000, many=10_000)
 SEED = "DUNENA_SIMULATION_SEED"  # the variable that names the only one
 PARTS = 4  # so that they can be shared by processes
 SABOTAGE_HISTORIES_MAX = 3000
@@ -41,7 +40,7 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fsync", Fsync)
 def test_every_random_history_keeps_the_durability_promise(fsync: Fsync, part: int) -> None:
-    for seed in seeds_of(SEED, HISTORIES // len(Fsync) + 1, part, PARTS):
+    for seed in seeds_of(SEED, HISTORIES // len(Fsync) + 1, part, PARTS, FIRST_SEEDS.values()):
         try:
             History(seed, fsync).play()
         except Exception as error:

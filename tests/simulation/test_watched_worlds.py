@@ -27,8 +27,9 @@ from dunena.watches.watch_table import WatchTable
 from tests.simulation.seeds import seeds_from, seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.simulation.watched_world import WatchedWorld
+from tests.support.counts import count_of
 
-WORLDS = int(os.environ.get("DUNENA_SIMULATION_WATCHED", "1000"))
+WORLDS = count_of("DUNENA_SIMULATION_WATCHED", few=400, many=1000)
 SEED = "DUNENA_SIMULATION_WATCHED_SEED"  # the variable that names the only one
 POLICIES = [Fsync.EVERYSEC, Fsync.ALWAYS]
 SABOTAGE_WORLDS_MAX = 1000
@@ -52,7 +53,7 @@ def _small_limits(small_limits: None, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fsync", POLICIES)
 def test_every_watcher_sees_what_was_committed(fsync: Fsync, part: int) -> None:
-    for seed in seeds_of(SEED, WORLDS // len(POLICIES), part, PARTS):
+    for seed in seeds_of(SEED, WORLDS // len(POLICIES), part, PARTS, FIRST_SEEDS.values()):
         try:
             WatchedWorld(seed, fsync).play()
         except Exception as error:
@@ -300,7 +301,7 @@ FIRST_SEEDS = {
     leave_the_order_wrong: 61,
     forget_older_watches: 595,
     ignore_the_rate: 41,
-    hold_what_is_out_of_date: 44,
+    hold_what_is_out_of_date: 154,
     show_what_may_not_be_read: 210,
     look_once_a_second: 20,
     read_pointers_wrongly: 19,

@@ -8,6 +8,7 @@ import pytest
 
 from dunena.persistence.disk import locks
 from tests.support.ordered_locks import OrderedLocks
+from tests.support.release_feed import ReleaseFeed, release_feed
 from tests.support.server import ServerProcess
 
 StartServer = Callable[..., ServerProcess]
@@ -30,6 +31,19 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 def server(start_server: StartServer) -> ServerProcess:
     """A server with the defaults and an empty folder."""
     return start_server()
+
+
+@pytest.fixture
+def feed() -> Iterator[ReleaseFeed]:
+    """A list of releases, for a server that is told to ask it."""
+    with release_feed() as feed:
+        yield feed
+
+
+@pytest.fixture
+def fed_server(start_server: StartServer, feed: ReleaseFeed) -> ServerProcess:
+    """A server that looks for newer releases in that list."""
+    return start_server(environment={"DUNENA_RELEASES_URL": feed.url, "NO_PROXY": "127.0.0.1"})
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,10 @@
-"""What a server is built with, and the errors of a port that cannot be bound."""
+"""What a server is built with."""
 
 import asyncio
-import errno
-import sys
 from pathlib import Path
 
-import pytest
-
-from dunena.server.app import (
-    PortBusyError,
-    PortKeptError,
-    Server,
-    StartError,
-    bind_failure,
-)
-from dunena.server.listeners import BindError
+from dunena.server.app import Server
 from dunena.settings import Settings
-
-SETTINGS = Settings(port=3000)
 
 
 def test_a_server_loads_values_at_its_time_and_keeps_as_many_as_it_is_told(tmp_path: Path) -> None:
@@ -35,28 +22,3 @@ def test_a_server_loads_values_at_its_time_and_keeps_as_many_as_it_is_told(tmp_p
         return server
 
     assert asyncio.run(start_and_stop()).store.history.count_max == 2
-
-
-def test_the_error_of_a_port_in_use_suggests_the_next_port() -> None:
-    failure = bind_failure(SETTINGS, BindError("127.0.0.1", OSError(errno.EADDRINUSE, "in use")))
-    assert type(failure) is PortBusyError
-    assert str(failure).endswith("or start with --port 3001")
-
-
-def test_a_port_reserved_by_windows_is_reported_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hyper-V and Docker have Windows keep ranges of ports: access is denied (WinError 10013)."""
-    monkeypatch.setattr(sys, "platform", "win32")
-    failure = bind_failure(SETTINGS, BindError("::1", PermissionError(errno.EACCES, "denied")))
-    assert isinstance(failure, PortKeptError)
-    assert "--port 3100" in str(failure), "not the one that could not be had"
-
-
-def test_a_port_without_permission_is_a_start_error_off_windows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    failure = bind_failure(
-        Settings(port=80), BindError("::1", PermissionError(errno.EACCES, "denied"))
-    )
-    assert type(failure) is StartError
-    assert str(failure).endswith("start with --port 3000")

@@ -11,8 +11,9 @@ from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Done, OpenError, OutsideChange, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server import app, loading
-from dunena.server.app import Server, StartError
+from dunena.server.app import Server
 from dunena.server.loading import LoadingCancelledError, load_in_thread
+from dunena.server.start_errors import StartError
 from dunena.settings import Settings
 from dunena.store.entry import Change
 

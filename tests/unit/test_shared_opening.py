@@ -12,7 +12,8 @@ from websockets.exceptions import InvalidStatus
 
 from dunena.persistence.interface import OpenError
 from dunena.persistence.log import Log, RefusalKind
-from dunena.server.app import Server, StartError
+from dunena.server.app import Server
+from dunena.server.start_errors import StartError
 from dunena.settings import Settings
 from tests.support.loopback_log import LoopbackLog, SharedLog, set_
 
