@@ -139,15 +139,26 @@ class Topic:
     """One key or channel and its followers, in the order in which they subscribed.
 
     When a batch begins, the topic adds itself to ``published``, the topics of the tick.
+    ``before_value`` and ``after_value`` are what all frames with a value of its key have around it;
+    they are kept here by who makes the frames, None until then.
     """
 
-    __slots__ = ("_batch", "_entry_id", "_followers", "_published")
+    __slots__ = (
+        "_batch",
+        "_entry_id",
+        "_followers",
+        "_published",
+        "after_value",
+        "before_value",
+    )
 
     def __init__(self, entry_id: EntryId | None, published: list["Topic"]) -> None:
         self._entry_id = entry_id
         self._published = published
         self._followers: dict[Subscriber, None] = {}
         self._batch: Batch | None = None
+        self.before_value: bytes | None = None
+        self.after_value = b""
 
     def __len__(self) -> int:
         """Return the number of subscribers."""
