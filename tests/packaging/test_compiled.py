@@ -28,6 +28,7 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 EXTENSIONS = {source.removesuffix(".py") + SUFFIX for source in SOURCES} | {
     f"dunena/native__mypyc{SUFFIX}",
     f"dunena/_unmasking{SUFFIX}",
+    f"dunena/store/_plain_json{SUFFIX}",
 }
 if sys.platform != "win32":
     EXTENSIONS.add(f"dunena/server/sockets/_system_calls{SUFFIX}")
