@@ -79,6 +79,8 @@ def _compile_here(modules: list[str]) -> None:
         group_name=GROUP,
         target_dir="c",
     )
+    extensions.append(Extension("dunena._unmasking", ["dunena/_unmasking.c"]))
+    extensions.append(Extension("dunena.store._plain_json", ["dunena/store/_plain_json.c"]))
     if sys.platform != "win32":
         extensions.append(
             Extension(

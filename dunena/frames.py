@@ -8,10 +8,10 @@ text message, which does not need the protocol object.
 
 from typing import Final
 
-from dunena.unmasking import MASK_BYTES, LongMessage
+from dunena.unmasking import MASK_BYTES, LongMessage, unmask
 from dunena.unmasking import apply_mask as apply_mask
 
-_UNMASK: Final = apply_mask  # compiled code finds this one without a look-up
+_UNMASK: Final = unmask  # compiled code finds this one without a look-up
 
 _FIN: Final = 0x80
 _MASKED: Final = 0x80
@@ -25,7 +25,6 @@ TEXT_OPCODE: Final = 0x1
 TEXT_HEAD: Final = _FIN | TEXT_OPCODE
 """First byte of a whole text frame (FIN, opcode 1) without extension bits."""
 
-_VIEWED_BYTES: Final = 4096  # from this size on a copy costs more than a view
 _LONG_BYTES: Final = 16_384  # from this size on an incomplete message is unmasked in parts
 
 _SHORT_HEAD: Final = 2 + MASK_BYTES
@@ -170,7 +169,7 @@ class FrameReader:
                     self._at = end
                     self.is_ascii = False
                     self.is_message = True
-                    return _UNMASK(data[start:end], data[at + 2 : start])
+                    return _UNMASK(data, start, end)
         if at == size:  # as after nearly every frame
             self._data = b""
             self._at = 0
@@ -200,10 +199,7 @@ class FrameReader:
         self._at = end
         self.is_ascii = False
         self.is_message = is_message
-        if not is_message:
-            return data[at:end]
-        payload = data[start:end] if length < _VIEWED_BYTES else memoryview(data)[start:end]
-        return apply_mask(payload, data[start - MASK_BYTES : start])
+        return _UNMASK(data, start, end) if is_message else data[at:end]
 
     def _begin_long_message(self, start: int, length: int) -> None:
         """Begin to unmask a message whose payload begins at ``start``, and is not whole."""

@@ -7,9 +7,11 @@ joined bytes. As each follower must receive everything in order, a batch is clos
 its followers has queued something else behind it; the next frame then begins another batch.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, TypeVar
 
+from dunena.store.compiler_hints import mypyc_attr
 from dunena.store.entry import EntryId
 
 CACHE_EVENTS: Final = "cache-events"
@@ -106,12 +108,18 @@ class MessageBatch(Batch):
         return rest
 
 
-class Subscriber(Protocol):
-    """What the hub needs of a subscriber: a function that queues a batch for it."""
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Subscriber(ABC):
+    """What the hub needs of a subscriber.
 
-    @property
-    def push(self) -> Callable[[Batch], None]:
-        """A function that queues a batch; it is sent, with later frames, at the end of the tick."""
+    No protocol: compiled code finds a method of a class at once, and one of a protocol by its name.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def push(self, batch: Batch) -> None:
+        """Queue a batch; it is sent, with later frames, at the end of the tick."""
 
 
 class Relay(Protocol):
@@ -130,16 +138,27 @@ class Relay(Protocol):
 class Topic:
     """One key or channel and its followers, in the order in which they subscribed.
 
-    ``opened`` is called with the topic when a batch begins.
+    When a batch begins, the topic adds itself to ``published``, the topics of the tick.
+    ``before_value`` and ``after_value`` are what all frames with a value of its key have around it;
+    they are kept here by who makes the frames, None until then.
     """
 
-    __slots__ = ("_batch", "_entry_id", "_followers", "_opened")
+    __slots__ = (
+        "_batch",
+        "_entry_id",
+        "_followers",
+        "_published",
+        "after_value",
+        "before_value",
+    )
 
-    def __init__(self, entry_id: EntryId | None, opened: Callable[["Topic"], None]) -> None:
+    def __init__(self, entry_id: EntryId | None, published: list["Topic"]) -> None:
         self._entry_id = entry_id
-        self._opened = opened
+        self._published = published
         self._followers: dict[Subscriber, None] = {}
         self._batch: Batch | None = None
+        self.before_value: bytes | None = None
+        self.after_value = b""
 
     def __len__(self) -> int:
         """Return the number of subscribers."""
@@ -166,7 +185,7 @@ class Topic:
             batch.add(frame)
             return
         batch = self._batch = Batch(self._entry_id, frame)
-        self._opened(self)
+        self._published.append(self)
         for follower in self._followers:
             follower.push(batch)
 
@@ -182,8 +201,8 @@ class Channel(Topic):
 
     __slots__ = ("name",)
 
-    def __init__(self, name: str, opened: Callable[[Topic], None]) -> None:
-        super().__init__(None, opened)
+    def __init__(self, name: str, published: list[Topic]) -> None:
+        super().__init__(None, published)
         self.name = name
 
     def send(self, frame: bytes, now: int) -> None:
@@ -194,7 +213,7 @@ class Channel(Topic):
             batch.now = now
             return
         batch = self._batch = MessageBatch(self.name, frame, now)
-        self._opened(self)
+        self._published.append(self)
         for follower in self._followers:
             follower.push(batch)
 
@@ -226,16 +245,17 @@ class Hub:
     ``relay`` carries messages to other servers; None for a server alone.
     ``audiences`` are the event channels of restricted grants, each with its `MayRead`.
     ``subscription_count`` is the number of subscriptions to keys and channels of all followers.
+    ``published`` are the topics, not only the hub's own, that began a batch in this tick.
     """
 
     __slots__ = (
         "_channels",
         "_keys",
-        "_published",
         "audiences",
         "do_later",
         "messages_published",
         "messages_queued",
+        "published",
         "relay",
         "subscription_count",
         "undos",
@@ -246,7 +266,7 @@ class Hub:
         # By namespace and then by key, as making a pair for each look-up would cost more than two.
         self._keys: dict[str, dict[str, Topic]] = {}
         self._channels: dict[str, Channel] = {}
-        self._published: list[Topic] = []  # in this tick
+        self.published: list[Topic] = []
         self.relay: Relay | None = None
         self.audiences: dict[str, MayRead] = {}
         self.subscription_count = 0
@@ -262,7 +282,7 @@ class Hub:
             topics = self._keys[ns] = {}
         topic = topics.get(key)
         if topic is None:
-            topic = topics[key] = Topic((ns, key), self.note_batch)
+            topic = topics[key] = Topic((ns, key), self.published)
         self.subscription_count += follower not in topic
         topic.add(follower)
 
@@ -279,7 +299,7 @@ class Hub:
         """Subscribe ``follower`` to the events of a channel from now on."""
         topic = self._channels.get(channel)
         if topic is None:
-            topic = self._channels[channel] = Channel(channel, self.note_batch)
+            topic = self._channels[channel] = Channel(channel, self.published)
             if self.relay is not None and is_for_messages(channel):
                 self.relay.listen(channel, wanted=True)
         self.subscription_count += follower not in topic
@@ -318,15 +338,11 @@ class Hub:
         """Return every (namespace, key) that has followers."""
         return [(ns, key) for ns, topics in self._keys.items() for key in topics]
 
-    def note_batch(self, topic: Topic) -> None:
-        """Note that a topic, which need not be one of the hub's own, has begun a batch."""
-        self._published.append(topic)
-
     def end_batches(self) -> None:
         """Close all batches of the tick, which has ended."""
-        for topic in self._published:
+        for topic in self.published:
             topic.end_batch()
-        self._published.clear()
+        self.published.clear()
 
     def mark(self) -> HubMark:
         """Return where `go_back` is to return to; what was published so far stays."""

@@ -1,5 +1,6 @@
 """Unmasking the payloads of a client's frames (RFC 6455, 5.3), and of long messages in parts."""
 
+from collections.abc import Callable
 from typing import Final
 
 try:
@@ -8,6 +9,24 @@ except ImportError:  # websockets was installed without its compiled part
     from websockets.utils import apply_mask as apply_mask
 
 MASK_BYTES: Final = 4
+
+_VIEWED_BYTES: Final = 4096  # from this size on a copy costs more than a view
+
+
+def _unmask(data: bytes, start: int, end: int) -> bytes:
+    """Return the payload that is masked in ``data[start:end]``, right behind its mask."""
+    payload = data[start:end] if end - start < _VIEWED_BYTES else memoryview(data)[start:end]
+    return apply_mask(payload, data[start - MASK_BYTES : start])
+
+
+unmask: Callable[[bytes, int, int], bytes] = _unmask
+
+try:
+    from dunena import _unmasking
+except ImportError:
+    pass
+else:
+    unmask = _unmasking.unmask  # the same in one call, which all but large messages profit from
 
 
 class LongMessage:

@@ -18,17 +18,10 @@ ENDED_WATCHES_MAX = 1000
 """Keys of ended watches that are remembered; a client that ends more may have had any."""
 
 
-class PacedSubscriber(Subscriber, Protocol):
-    """A subscriber that hands on so many updates a second."""
-
-    def kill(self) -> None:
-        """Drop what is withheld: the watch has ended."""
-
-
 class Pacing(Protocol):
-    """Makes the subscribers of paced watches."""
+    """Makes the outputs of paced watches, which are killed when the watch ends."""
 
-    def pace(self, output: Output, interval_ms: float, /) -> PacedSubscriber:
+    def pace(self, output: Output, interval_ms: float, /) -> Output:
         """Make one that hands on to ``output``, and waits so many ms between two updates."""
 
 
@@ -57,7 +50,7 @@ class _Watch(NamedTuple):
     feed_id: FeedId
     make_form: FormFactory
     follower: Subscriber
-    paced: PacedSubscriber | None
+    paced: Output | None
     interval_ms: float | None
 
 
@@ -114,7 +107,7 @@ class ClientWatches:
         make_form: FormFactory,
         interval_ms: float | None,
         client: Subscriber,
-        paced: PacedSubscriber | None,
+        paced: Output | None,
     ) -> BegunWatch:
         """Begin or replace the watch of a selector.
 

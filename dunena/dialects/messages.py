@@ -9,6 +9,7 @@ import orjson
 
 from dunena.dialects.ops.pointer import encoded_parts, parse_pointer
 from dunena.frames import text_frame, text_head
+from dunena.hub import Topic
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.values import as_text, is_string
 from dunena.watches.parts import Parts
@@ -20,7 +21,6 @@ _DUMPS: Final = orjson.dumps
 
 NULL: Final = b"null"
 
-_VALUE_BYTES: Final = len(b'{"key":,"value":')
 _RESULT_BYTES: Final = len(b'{"type":"result","data":,"timestamp":')
 
 UPDATE_BYTES_MAX: Final = 16_384
@@ -38,18 +38,47 @@ def update(entry: Entry) -> bytes:
     """Object store: return the frame of a key's value, for `get` and for followers."""
     frame = entry.update
     if frame is None:
-        frame = _value_frame(entry.ns, entry.key, entry.value)
-        if len(entry.value) <= UPDATE_BYTES_MAX:
-            entry.update = frame
+        ns, key = entry.ns, entry.key
+        frame = _cached(entry, _value_frame(_before_value(key), entry.value, _after_value(ns)))
     return frame
 
 
-def _value_frame(ns: str, key: str, value: bytes) -> bytes:
-    """Make the frame of `value_body`, in one step and with one copy of the value."""
+def followed_update(topic: Topic, entry: Entry) -> bytes:
+    """Do the same as `update` for a key that is followed: what is around its values is kept."""
+    frame = entry.update
+    if frame is None:
+        before = topic.before_value
+        if before is None:
+            before = topic.before_value = _before_value(entry.key)
+            topic.after_value = _after_value(entry.ns)
+        frame = _cached(entry, _value_frame(before, entry.value, topic.after_value))
+    return frame
+
+
+def _cached(entry: Entry, frame: bytes) -> bytes:
+    if len(entry.value) <= UPDATE_BYTES_MAX:
+        entry.update = frame
+    return frame
+
+
+def _before_value(key: str) -> bytes:
     name: bytes = _DUMPS(key)
-    end = b',"ns":%b}' % _DUMPS(ns) if ns else b"}"
-    head = text_head(_VALUE_BYTES + len(name) + len(value) + len(end))
-    return b"".join([head, b'{"key":', name, b',"value":', value, end])
+    return b'{"key":%b,"value":' % name
+
+
+def _after_value(ns: str) -> bytes:
+    if not ns:
+        return b"}"
+    name: bytes = _DUMPS(ns)
+    return b',"ns":%b}' % name
+
+
+def _value_frame(before: bytes, value: bytes, after: bytes) -> bytes:
+    """Make the frame of `value_body`, in one step and with one copy of the value."""
+    head = text_head(len(before) + len(value) + len(after))
+    if len(value) > UPDATE_BYTES_MAX:
+        return b"".join([head, before, value, after])  # without the compiler, % copies twice
+    return b"%b%b%b%b" % (head, before, value, after)
 
 
 def positioned_value(
@@ -67,7 +96,7 @@ def positioned_value(
 
 def missing_update(ns: str, key: str) -> bytes:
     """Object store: make the answer to `get` for a key without a value."""
-    return _value_frame(ns, key, NULL)
+    return _value_frame(_before_value(key), NULL, _after_value(ns))
 
 
 def object_store_error(

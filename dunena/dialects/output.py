@@ -1,12 +1,12 @@
 """What a conversation gives its client: answers, and what it is subscribed to."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
-from dunena.hub import Batch
+from dunena.hub import Batch, Subscriber
 from dunena.watches.pending import PendingUpdate
 
 
-class Output(ABC):
+class Output(Subscriber):
     """Queues what one client is to get, in order: it is sent when the tick ends."""
 
     __slots__ = ()
@@ -18,3 +18,7 @@ class Output(ABC):
     @abstractmethod
     def push(self, batch: Batch) -> None:
         """Queue updates, events or messages that the client is subscribed to."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Drop everything, now and later."""

@@ -12,11 +12,14 @@ from typing import Final
 
 import orjson
 
+from dunena.store.compiler_hints import mypyc_attr
 from dunena.store.limits import KEY_BYTES_MAX
+from dunena.store.plain_json import is_plain_string
 
 # Compiled code finds a final name without a look-up, and the members of a module with two.
 _LOADS: Final = orjson.loads
 _DUMPS: Final = orjson.dumps
+_IS_PLAIN_STRING: Final = is_plain_string
 
 _HEAD: Final = b'{"action":"set","key":"'
 _HEAD_BYTES: Final = len(_HEAD)
@@ -46,6 +49,7 @@ class PlainKeys:
         self.middle = 0
 
 
+@mypyc_attr(acyclic=True)  # the garbage collector need not know of it
 class PlainSet:
     """The key of a plain `set` and its value as stored, compact JSON."""
 
@@ -125,14 +129,11 @@ def _read_key(beginning: bytes) -> str | None:
 
 def _is_compact(value: bytes) -> bool:
     """Return whether a value is JSON exactly as it is stored."""
+    if _IS_PLAIN_STRING(value):
+        return True
     try:
-        decoded: object = _LOADS(value)
-        # Of a string's JSON nothing is as short as its own characters between quotes: each escape,
-        # each character outside of ASCII and each space around it makes it longer.
-        if isinstance(decoded, str) and len(decoded) + 2 == len(value):
-            return True
         # Inside of something else, as in its message: the depth is limited.
-        encoded: bytes = _DUMPS((decoded,))
+        encoded: bytes = _DUMPS((_LOADS(value),))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return False
     return encoded[1:-1] == value

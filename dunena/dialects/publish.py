@@ -1,6 +1,6 @@
 """Publishing a change to its followers, in the form of each dialect."""
 
-from dunena.dialects.messages import cache_event, missing_update, update
+from dunena.dialects.messages import cache_event, followed_update, missing_update
 from dunena.hub import CACHE_EVENTS, Hub
 from dunena.store.entry import Change
 
@@ -11,7 +11,10 @@ def publish_change(hub: Hub, change: Change, now: int) -> None:
         topic = hub.key_topic(change.ns, change.key)
         if topic is not None:
             entry = change.entry
-            topic.publish(missing_update(change.ns, change.key) if entry is None else update(entry))
+            if entry is None:
+                topic.publish(missing_update(change.ns, change.key))
+            else:
+                topic.publish(followed_update(topic, entry))
     else:
         for ns, key in hub.followed_keys():
             topic = hub.key_topic(ns, key)

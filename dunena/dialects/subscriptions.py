@@ -7,13 +7,12 @@ from dunena.dialects.client_watches import (
     BegunWatch,
     ClientWatches,
     FormFactory,
-    PacedSubscriber,
     Pacing,
 )
 from dunena.dialects.errors import ForbiddenError, TooManyError
 from dunena.dialects.output import Output
 from dunena.dialects.services import Holder, Services
-from dunena.hub import Batch, Hub
+from dunena.hub import Batch, Hub, Subscriber
 from dunena.store.entry import EntryId
 from dunena.store.limits import Limits
 from dunena.watches.selector import Selector
@@ -25,7 +24,7 @@ ENDED_AT_ONCE_MAX = 1000
 _NO_CHANNELS: Final[frozenset[str]] = frozenset()
 
 
-class Subscriptions:
+class Subscriptions(Subscriber):
     """The keys, channels and watches of one client; the hub's `Subscriber` for it.
 
     ``output`` queues what is published for the client, ``pacing`` makes the subscriber of a paced
@@ -257,7 +256,7 @@ class Subscriptions:
 class NoPacing:
     """Stands in for what makes paced subscribers where there can be no paced watch."""
 
-    def pace(self, output: Output, interval_ms: float) -> PacedSubscriber:
+    def pace(self, output: Output, interval_ms: float) -> Output:
         """Never called."""
         raise AssertionError("there is no paced watch here")
 

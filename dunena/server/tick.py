@@ -122,7 +122,7 @@ class Tick:
         self._store = services.unrestricted_store
         self._hub = services.hub
         self._watches = services.watches
-        self._watches.attach(self._store, self._hub.note_batch)
+        self._watches.attach(self._store, self._hub.published)
         self._engine = engine
         self._telemetry = telemetry
         self._call_soon = call_soon

@@ -1,7 +1,5 @@
 """What is told to all watches with the same selector, form and rights."""
 
-from collections.abc import Callable
-
 from dunena.hub import Batch, MayRead, Topic
 from dunena.store.entry import Change
 from dunena.watches.selector import Selector
@@ -36,7 +34,7 @@ class UpdateBatch(Batch):
 
 
 class WatchFeed(Topic):
-    """The watches with one selector, form and rights; ``opened`` is called when a batch begins.
+    """The watches with one selector, form and rights; ``published`` is as for `Topic`.
 
     ``may_read`` says which keys of a namespace are told of, None for all. A ``is_paced`` feed makes
     no frames. ``told_at`` (Unix ms) and ``told_revision`` are of the newest update.
@@ -56,12 +54,12 @@ class WatchFeed(Topic):
         self,
         selector: Selector,
         form: UpdateForm,
-        opened: Callable[[Topic], None],
+        published: list[Topic],
         may_read: MayRead | None = None,
         *,
         is_paced: bool = False,
     ) -> None:
-        super().__init__(None, opened)
+        super().__init__(None, published)
         self.selector = selector
         self.matches = selector.matcher()
         self.form = form
@@ -127,6 +125,6 @@ class WatchFeed(Topic):
             batch.add_part(part, frame)
             return
         batch = self._batch = UpdateBatch(self, part, frame)
-        self._opened(self)
+        self._published.append(self)
         for follower in self._followers:
             follower.push(batch)

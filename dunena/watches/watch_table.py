@@ -132,7 +132,7 @@ class WatchTable:
         "_groups",
         "_make_forms",
         "_now",
-        "_opened",
+        "_published",
         "_rights_revision",
         "_safe_revision",
         "_store",
@@ -142,7 +142,7 @@ class WatchTable:
 
     def __init__(self) -> None:
         self._store: Store
-        self._opened: Callable[[Topic], None]
+        self._published: list[Topic]
         self._feeds: dict[FeedId, WatchFeed] = {}
         self._make_forms: dict[FeedId, Callable[[], UpdateForm]] = {}
         self._by_key: dict[EntryId, list[WatchFeed]] = {}
@@ -157,10 +157,10 @@ class WatchTable:
         self.feed_count = 0
         self.parts = Parts(self._pointers_of, lambda: self._store.is_grouping)
 
-    def attach(self, store: Store, opened: Callable[[Topic], None]) -> None:
-        """Watch ``store`` from now on; ``opened`` is called with each feed that begins a batch."""
+    def attach(self, store: Store, published: list[Topic]) -> None:
+        """Watch ``store`` from now on; a feed that begins a batch adds itself to ``published``."""
         self._store = store
-        self._opened = opened
+        self._published = published
         store.on_group_end(self.end_group)
 
     # --- who watches what ---
@@ -183,7 +183,7 @@ class WatchTable:
         feed = self._feeds.get(feed_id)
         if feed is None:
             feed = WatchFeed(
-                feed_id.selector, make_form(), self._opened, may_read, is_paced=feed_id.is_paced
+                feed_id.selector, make_form(), self._published, may_read, is_paced=feed_id.is_paced
             )
             self._feeds[feed_id] = feed
             self._make_forms[feed_id] = make_form

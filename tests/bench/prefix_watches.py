@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from dunena.dialects.messages import WatchUpdates, object_store_updates
-from dunena.hub import Batch, Topic
+from dunena.hub import Batch, Subscriber, Topic
 from dunena.store.entry import Change
 from dunena.store.store import Store
 from dunena.watches.selector import Selector
@@ -24,14 +24,13 @@ from dunena.watches.watch_table import FeedId, WatchTable
 KEY_LENGTH = 40
 
 
-class CountingFollower:
+class CountingFollower(Subscriber):
     """A subscriber that drops what it is told, and counts it."""
 
     def __init__(self) -> None:
         self.told = 0
-        self.push = self._push
 
-    def _push(self, _batch: Batch) -> None:
+    def push(self, _batch: Batch) -> None:
         self.told += 1
 
 
@@ -43,7 +42,7 @@ class WatchedStore:
         self.follower = CountingFollower()
         self._opened: list[Topic] = []
         self._table = WatchTable()
-        self._table.attach(self.store, self._opened.append)
+        self._table.attach(self.store, self._opened)
         self.store.observe(self._changed)
         for prefix in prefixes:
             selector = Selector("", pattern=f"{prefix}*")

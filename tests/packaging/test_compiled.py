@@ -26,7 +26,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["modules"]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 EXTENSIONS = {source.removesuffix(".py") + SUFFIX for source in SOURCES} | {
-    f"dunena/native__mypyc{SUFFIX}"
+    f"dunena/native__mypyc{SUFFIX}",
+    f"dunena/_unmasking{SUFFIX}",
+    f"dunena/store/_plain_json{SUFFIX}",
 }
 if sys.platform != "win32":
     EXTENSIONS.add(f"dunena/server/sockets/_system_calls{SUFFIX}")

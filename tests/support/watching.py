@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from dunena.hub import Batch
+from dunena.hub import Batch, Subscriber
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.positions import Removal
 from dunena.store.store import Store
@@ -51,7 +51,7 @@ class PlainForm:
 
 
 @dataclass(eq=False)
-class Follower:
+class Follower(Subscriber):
     """Keeps the frames of all batches that it was pushed."""
 
     batches: list[Batch] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Watched:
         self.store = Store()
         self.table = WatchTable()
         self.opened: list[Any] = []
-        self.table.attach(self.store, self.opened.append)
+        self.table.attach(self.store, self.opened)
         self.store.observe(self.changed)
         self.now = 1000
 

@@ -54,6 +54,11 @@ def test_the_system_calls_of_connections_are_compiled_exactly_when_the_run_is_co
     assert (found is not None) is (IS_COMPILED and sys.platform != "win32")
 
 
+@pytest.mark.parametrize("name", ["dunena._unmasking", "dunena.store._plain_json"])
+def test_what_is_written_in_c_is_compiled_exactly_when_the_run_is_compiled(name):
+    assert (importlib.util.find_spec(name) is not None) is IS_COMPILED
+
+
 def test_info_reports_whether_the_server_is_compiled():
     store = Store()
     services = Services(store, store, Hub())

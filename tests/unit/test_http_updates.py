@@ -104,7 +104,7 @@ def test_a_value_that_did_not_change_is_no_event() -> None:
 
 
 def feed_of(form: UpdateForm) -> WatchFeed:
-    return WatchFeed(Selector("", pattern="*"), form, lambda _feed: None)
+    return WatchFeed(Selector("", pattern="*"), form, [])
 
 
 def test_the_updates_of_a_batch_become_one_and_only_once() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dunena.hub import Batch, Hub, MessageBatch
+from dunena.hub import Batch, Hub, MessageBatch, Subscriber
 
 
-class Follower:
+class Follower(Subscriber):
     """Keeps the batches it was handed."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ LARGE = b"x" * limits.PART_BYTES_MAX
 
 
 def new_feed() -> WatchFeed:
-    return WatchFeed(Selector("", pattern="*"), PlainForm(), lambda _topic: None)
+    return WatchFeed(Selector("", pattern="*"), PlainForm(), [])
 
 
 def read(pending: PendingUpdate) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from dunena.dialects.messages import cache_event, missing_update, update
 from dunena.dialects.publish import publish_change
-from dunena.hub import CACHE_EVENTS, Batch, Hub
+from dunena.hub import CACHE_EVENTS, Batch, Hub, Subscriber
 from dunena.store.entry import Change, ChangeKind, Entry
 
 NOW = 1_700_000_000_000
@@ -16,15 +16,14 @@ DELETE = Change(ChangeKind.DELETE, "n", "k", 8, replaced=ENTRY)
 CLEAR = Change(ChangeKind.CLEAR, "", "", 9, cleared={"n": {"k": ENTRY}})
 
 
-class Recorder:
+class Recorder(Subscriber):
     """A subscriber that records the batches it gets."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
 
-    @property
-    def push(self) -> Callable[[Batch], None]:
-        return self.batches.append
+    def push(self, batch: Batch) -> None:
+        self.batches.append(batch)
 
     @property
     def frames(self) -> list[bytes]:

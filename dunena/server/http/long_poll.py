@@ -85,7 +85,7 @@ class LongPoll(HeldRequest):
         if not is_chunked:
             self._request.is_keep_alive = False
         body = StreamedBody(form, is_chunked=is_chunked)
-        update.feed = WatchFeed(update.feed.selector, body, _ignore)
+        update.feed = WatchFeed(update.feed.selector, body, [])
         return [self._head(200, update.revision, is_chunked=is_chunked), update]
 
     def _head(
@@ -97,7 +97,3 @@ class LongPoll(HeldRequest):
             headers["Transfer-Encoding"] = "chunked"
         response = Response(status, headers=headers, length=length, is_stream=length is None)
         return serialize(self._request, response, self._context.date())
-
-
-def _ignore(_feed: object) -> None:
-    """Stand in for what a feed with followers calls."""

@@ -9,6 +9,10 @@ from typing import Any, Final
 from dunena.server.sockets.poller import FAULT, READABLE, WRITABLE, Pollable, Poller
 from dunena.server.sockets.system_calls import receive, send
 
+# Compiled code finds a final name without a look-up.
+_RECEIVE: Final = receive
+_SEND: Final = send
+
 _HIGH_WATER_BYTES: Final = 65_536
 _LOW_WATER_BYTES: Final = 16_384
 
@@ -123,7 +127,7 @@ class SocketTransport(Pollable):
         sent = 0
         if not self._unsent_bytes:
             try:
-                sent = send(self._fd, data)
+                sent = _SEND(self._fd, data)
             except OSError as error:
                 self._drop(error)
                 return
@@ -165,7 +169,7 @@ class SocketTransport(Pollable):
 
     def _receive(self) -> None:
         try:
-            data = receive(self._fd)
+            data = _RECEIVE(self._fd)
         except OSError as error:
             self._drop(error)
             return
@@ -195,7 +199,7 @@ class SocketTransport(Pollable):
         while unsent:
             piece = unsent[0]
             try:
-                sent = send(self._fd, piece)
+                sent = _SEND(self._fd, piece)
             except OSError as error:
                 self._drop(error)
                 return
