@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from devkit.requirements import ROOT
 
 from surfacekit import (
+    command_answers,
     command_line,
     error_codes,
     file_names,
@@ -34,6 +35,7 @@ class Area:
 
 
 AREAS = (
+    Area("answers", "docs/cli.md, --json", command_answers.surface),
     Area("commands", "docs/cli.md", command_line.commands),
     Area("errors", "docs/operations-on-values.md, Errors", error_codes.surface),
     Area("files", "docs/files.md and docs/backup.md", file_names.surface),

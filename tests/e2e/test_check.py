@@ -123,8 +123,8 @@ def test_check_reports_and_repair_completes_what_a_killed_server_left(
     report = look(folder, code=1)
     assert report["keys"] == 2
     assert report["journal"]["commits"] > 0
-    assert report["journal"]["keys_behind"] > 0
-    assert report["journal"]["torn_bytes"] == 13
+    assert report["journal"]["keysBehind"] > 0
+    assert report["journal"]["tornBytes"] == 13
     assert report["drafts"] == [f"{PRIVATE}/tmp/1-1.tmp"]
     assert contents(folder) == before
 
@@ -142,8 +142,8 @@ def test_check_names_stale_records_and_repair_removes_them(filled: Path):
     (filled / "short.json").unlink()
     shutil.rmtree(filled / "app")
     report = look(filled, code=1)
-    assert len(report["stale_expiries"]) == 1
-    assert len(report["stale_names"]) == 1
+    assert len(report["staleExpiries"]) == 1
+    assert len(report["staleNames"]) == 1
     look(filled, "--repair", code=0)
     assert listing(filled / PRIVATE / "expiry") == []
     assert listing(filled / PRIVATE / "names") == []

@@ -9,6 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import zstandard
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -20,18 +22,23 @@ def load(name):
     return importlib.import_module(name)
 
 
-def elf(*versions: str) -> bytes:
-    """A library that needs these versions of symbols; none makes one that needs no other."""
+def elf(*versions: str, section: tuple[bytes, bytes] | None = None) -> bytes:
+    """A library that needs these versions of symbols; none makes one that needs no other.
+
+    ``section`` is the name of one section more and what is in it.
+    """
     strings = b"\0" + b"".join(name.encode() + b"\0" for name in ("libc.so.6", *versions))
     need = struct.pack("<HHIII", 1, len(versions), 1, 16, 0)
     for index, name in enumerate(versions):
         follows = 0 if index == len(versions) - 1 else 16
         place = strings.index(b"\0" + name.encode() + b"\0") + 1
         need += struct.pack("<IHHII", 0, 0, index + 2, place, follows)
-    names = b"\0.dynstr\0.gnu.version_r\0.shstrtab\0"
+    more, content_of_more = section or (b"", b"")
+    names = b"\0.dynstr\0.gnu.version_r\0.shstrtab\0" + more + b"\0"
     # Of each section its name, kind, content, the section its names are in, and how many it holds.
     sections = [(b".dynstr", 3, strings, 0, 0), (b".shstrtab", 3, names, 0, 0)]
     sections += [(b".gnu.version_r", 0x6FFFFFFE, need, 1, 1)] if versions else []
+    sections += [(more, 1, content_of_more, 0, 0)] if section else []
     content, table = b"", bytes(64)
     for name, kind, data, link, count in sections:
         place = 64 + len(content)
@@ -60,6 +67,13 @@ def packed(
         "!8sIIII64s", b"MEI\x0c\x0b\x0a\x0b\x0e", length, len(data), len(table), 312, b"libpython"
     )
     return program + data + table + cookie
+
+
+def launcher(files: dict[str, bytes]) -> bytes:
+    """A launcher with a program in it (packaging/launcher/launcher.c has the form)."""
+    index = "".join(f"f {len(content)} {name}\n" for name, content in files.items())
+    frame = zstandard.compress(b"".join(files.values()))
+    return elf(section=(b".dunena", index.encode() + b"\n" + frame + b"\0"))
 
 
 def tar(path: Path, files: dict[str, bytes], mode: int = 0o755) -> None:

@@ -6,6 +6,7 @@ takes some ten minutes: DUNENA_REHEARSAL=1.0.0 runs it.
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,24 @@ class TestOfTheRelease:
                 assert name in {step.name for step in jobs[key].steps}
             names = {step.name for job in jobs.values() for step in job.steps}
             assert plan.forced <= names
+
+    def test_every_step_with_containers_has_a_stand_in_without_an_engine(self, monkeypatch):
+        machine = load("rehearsalkit.machine")
+        monkeypatch.setattr(machine, "has_engine", lambda: False)
+        monkeypatch.setattr(machine.sys, "platform", "linux")
+        monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
+        plan = machine.look_at(is_pure=False, existing=None, checkout=ROOT, version="1.0.0")
+        steps = {
+            (job.key, step.name)
+            for job in self.jobs().values()
+            if job.key not in plan.jobs
+            for step in job.steps
+            if re.search(r"\bdocker (run|build)\b", step.run)
+        }
+        assert ("build", "Build in an old Linux") in steps
+        assert steps <= plan.steps.keys()
+        for key in steps:
+            assert "docker " not in plan.steps[key].script
 
     def test_the_test_that_a_pure_executable_fails_is_there_to_be_left_out(self):
         path, _, name = load("rehearsalkit.machine")._OF_COMPILED.partition("::")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.made_up import elf, load, packed, tar, zipped
+from tests.packaging.made_up import elf, launcher, load, packed, tar, zipped
 
 ReleaseError = load("releasekit.errors").ReleaseError
 
@@ -79,6 +79,21 @@ class TestBundle:
             "y.zip: folder/file",
         ]
 
+    def test_walk_yields_the_files_inside_a_launcher(self, tmp_path):
+        file = tmp_path / "dunena"
+        file.write_bytes(launcher({"a.so": b"one", "b/c.so": b"two"}))
+        walked = dict(load("releasekit.bundle").walk(file))
+        assert list(walked) == ["dunena", "dunena: a.so", "dunena: b/c.so"]
+        assert walked["dunena: b/c.so"] == b"two"
+
+    def test_the_magic_number_in_a_launcher_is_not_taken_for_an_archive(self, tmp_path):
+        """It can come about in what is compressed; here it is, as bytes that nothing shortens."""
+        mark = b"MEI\x0c\x0b\x0a\x0b\x0e" + bytes(range(200, 100, -1))
+        file = tmp_path / "dunena"
+        file.write_bytes(launcher({"a.so": mark}))
+        assert mark in file.read_bytes()
+        assert self.names(file) == ["dunena", "dunena: a.so"]
+
     def test_the_magic_number_alone_is_not_taken_for_an_archive(self, tmp_path):
         file = tmp_path / "dunena"
         file.write_bytes(elf() + b"MEI\x0c\x0b\x0a\x0b\x0e" + bytes(90))
@@ -101,6 +116,15 @@ class TestGlibc:
         libraries = {"libssl.so": elf("GLIBC_2.28"), "page.html": b"no library"}
         (tmp_path / "dunena").write_bytes(packed(elf("GLIBC_2.14"), libraries))
         assert needs(tmp_path) == [("dunena: libssl.so", (2, 28)), ("dunena", (2, 14))]
+
+    def test_a_static_launcher_needs_what_the_program_in_it_does(self, tmp_path):
+        program = packed(elf("GLIBC_2.14"), {"libssl.so": elf("GLIBC_2.28")})
+        (tmp_path / "dunena").write_bytes(launcher({"dunena": program}))
+        assert needs(tmp_path) == [
+            ("dunena: dunena: libssl.so", (2, 28)),
+            ("dunena: dunena", (2, 14)),
+            ("dunena", ()),
+        ]
 
     @pytest.mark.parametrize(
         ("names", "version"),

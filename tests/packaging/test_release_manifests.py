@@ -6,10 +6,12 @@ import shutil
 import subprocess
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
 from dunena import DEFAULT_FOLDER
 from tests.packaging.made_up import load
+from tests.packaging.manifest_forms import SCOOP, WINGET
 
 ReleaseError = load("releasekit.errors").ReleaseError
 TARGETS = load("releasekit.targets").TARGETS
@@ -44,6 +46,41 @@ class TestManifests:
             name = f"dunena-windows-{installer['Architecture']}.exe"
             assert installer["InstallerSha256"] == self.digest(dist, name)
             assert installer["InstallerUrl"].endswith(f"/v{version}/{name}")
+
+    def test_each_winget_manifest_has_the_form_of_its_type(self, out):
+        yaml = YAML(typ="safe", pure=True)
+        types = set()
+        for path in (out / "winget").iterdir():
+            file = yaml.load(path)
+            types.add(file["ManifestType"])
+            Draft202012Validator(WINGET[file["ManifestType"]]).validate(file)
+            schema = path.read_text("utf-8").splitlines()[0]
+            words = f"{file['ManifestType']}.{file['ManifestVersion']}.schema.json"
+            assert schema.endswith(words), "editors check it with that of another type"
+        assert types == set(WINGET)
+
+    def test_the_scoop_manifest_has_scoops_form(self, out):
+        Draft202012Validator(SCOOP).validate(json.loads((out / "scoop/dunena.json").read_text()))
+
+    @pytest.mark.parametrize(
+        ("form", "file", "old", "new"),
+        [
+            ("installer", "winget/Dunena.Dunena.installer.yaml", "InstallerSha256", "Sha256"),
+            ("installer", "winget/Dunena.Dunena.installer.yaml", "e: x64", "e: amd64"),
+            ("installer", "winget/Dunena.Dunena.installer.yaml", "portable", "binary"),
+            ("version", "winget/Dunena.Dunena.yaml", "Dunena.Dunena", "Dunena"),
+            ("defaultLocale", "winget/Dunena.Dunena.locale.en-US.yaml", "A real", "A " * 120),
+            ("defaultLocale", "winget/Dunena.Dunena.locale.en-US.yaml", "Moniker", "Nickname"),
+            ("scoop", "scoop/dunena.json", '"64bit"', '"x64"'),
+            ("scoop", "scoop/dunena.json", "v$version/", "v/"),
+            ("scoop", "scoop/dunena.json", '"license"', '"licence"'),
+        ],
+    )
+    def test_the_forms_refuse_what_the_managers_would(self, out, form, file, old, new):
+        text = (out / file).read_text("utf-8")
+        assert old in text
+        spoilt = YAML(typ="safe", pure=True).load(text.replace(old, new))
+        assert not Draft202012Validator({**WINGET, "scoop": SCOOP}[form]).is_valid(spoilt)
 
     def test_the_scoop_manifest_has_version_urls_and_hashes(self, out, dist, version):
         manifest = json.loads((out / "scoop" / "dunena.json").read_text())

@@ -1,21 +1,26 @@
 """Health, stats and info of the storage."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import orjson
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.dialects.services import Services
 from dunena.histogram import Histogram
 from dunena.hub import Hub
 from dunena.persistence.interface import Damage, DamageKind, Watching, WatchState
+from dunena.persistence.log import LogFigures, LogState, LogStatus
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.http.message import Response
 from dunena.server.shortage import Shortage
 from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
+from dunena.server.status.status_schemas import HEALTH, INFO, STATS, STATUS
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
@@ -280,3 +285,61 @@ def test_the_features_name_get_writes_while_there_is_a_secret(disk: TroubledDisk
     has_secret[0] = True
     named = orjson.loads(introspection.info(0, store).body)["features"]
     assert named == sorted([*features, "getWrites"])
+
+
+def said(response: Response, schema: dict[str, Any]) -> set[str]:
+    """The places of an answer that follows the schema, each of which the schema has to name."""
+    body = orjson.loads(response.body)
+    Draft202012Validator(schema).validate(body)
+    return places(body, schema, "")
+
+
+def places(value: Any, schema: dict[str, Any], place: str) -> set[str]:
+    found = {place}
+    members = value.items() if isinstance(value, dict) and "properties" in schema else ()
+    for name, member in members:
+        assert name in schema["properties"], f"{place}/{name} is not described"
+        found |= places(member, schema["properties"][name], f"{place}/{name}")
+    for item in value if isinstance(value, list) else ():
+        found |= places(item, schema["items"], f"{place}/[]")
+    return found
+
+
+def described(schema: dict[str, Any], place: str = "") -> set[str]:
+    found = {place}
+    for name, member in schema.get("properties", {}).items():
+        found |= described(member, f"{place}/{name}")
+    return found | (described(schema["items"], f"{place}/[]") if "items" in schema else set())
+
+
+def test_every_field_of_the_answers_is_described_and_every_described_one_comes(
+    disk: TroubledDisk, telemetry: Telemetry
+) -> None:
+    """With all troubles at once on a server that has a shared store, and without any of both."""
+    here, shortage, text_files = services(), Shortage(), TroubledTextFiles()
+    log = SimpleNamespace(
+        status=LogStatus(LogState.READY, nodes=("a",), warning="no room"),
+        figures=LogFigures(),
+        node="a",
+        value_bytes_max=None,
+    )
+    plain = Figures(here, MemoryEngine(), disk, telemetry, sessions())
+    full = Figures(here, MemoryEngine(), disk, telemetry, sessions(), text_files, log=log)
+    grant = Grant("a", frozenset({Right.READ}), ("a",), channels=("b",))
+    stores = []
+    for figures in (plain, full):
+        one = Introspection(figures, Settings(), addresses=("localhost",), shortage=shortage)
+        infos = said(one.info(0, here.store), INFO) | said(one.info(0, here.store, grant), INFO)
+        stores.append((infos, said(one.stats(0), STATS), said(one.health(0), HEALTH)))
+        said(one.live(0), STATUS)
+        disk.files_reason, disk.damaged = "k.json: is a directory", (Damage("a.json", "line 1"),)
+        disk.watched = Watching(WatchState.FAILING, "too many")
+        text_files.failure = text_files.last_error = "score.txt: no space left on device"
+        telemetry.storage_failure = "no space left on device"
+    assert said(one.ready(0), STATUS) == described(STATUS)
+    infos, stats, health = (one | other for one, other in zip(*stores, strict=True))
+    assert stats == described(STATS)
+    assert described(HEALTH) - health == {
+        "/checks/connections/reason", "/checks/sessions/reason", "/checks/sessions/count",
+    }  # fmt: skip
+    assert described(INFO) - infos == {"/namespaces/[]"}

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "build"))
 try:
     from surfacekit import (
+        command_answers,
         declarations,
         error_codes,
         http_requests,
@@ -338,6 +339,45 @@ def test_answers_have_no_types_that_they_never_had(
 def test_the_description_of_the_websocket_names_only_codes_that_there_are() -> None:
     described = json.loads(ASYNCAPI.read_text("utf-8"))["components"]["schemas"]["code"]["enum"]
     assert set(described) <= error_codes.surface().keys()
+
+
+# --- what commands print ---
+
+PRINT_A_VALUE = {"get", "merge", "revert"}
+"""Commands that print a value of the user's alone, whatever it is."""
+
+
+def test_every_command_with_json_is_recorded() -> None:
+    commands = {name.partition(" | ")[0] for name in recorded("commands") if "| --json" in name}
+    answers = {re.split(r" [|A-Z-]", name)[0] for name in recorded("answers")}
+    assert answers == (commands - PRINT_A_VALUE) | {"get"}, "of get what it prints with --rev"
+
+
+def recorded(name: str) -> dict[str, dict[str, Any]]:
+    (area,) = (area for area in AREAS if area.name == name)
+    return recording.read(recording.FOLDER, area)
+
+
+def test_a_printed_field_that_goes_or_may_be_missing_or_has_another_type_is_found() -> None:
+    printed = command_answers.describe({"set": [{"key": "a", "revs": [{"rev": 1}]}]})
+    for now, name, kind in (
+        ([{"key": "a", "revs": [{}]}], "set | revs | [] | rev", Kind.GONE),
+        ([{"key": "a", "revs": [{"rev": 1}]}, {"revs": [{"rev": 1}]}], "set | key", Kind.NARROWED),
+        ([{"key": None, "revs": [{"rev": 1}]}], "set | key", Kind.NARROWED),
+    ):
+        found = compare(printed, command_answers.describe({"set": now}))
+        assert only(found) == (name, kind, True)
+
+
+def test_a_new_printed_field_and_another_value_of_the_user_break_nothing() -> None:
+    printed = command_answers.describe({"watch": [{"key": "a", "value": 1}]})
+    now = command_answers.describe({"watch": [{"key": "b", "value": {"x": 2}, "ns": ""}]})
+    assert only(compare(printed, now)) == ("watch | ns", Kind.NEW, False)
+
+
+def test_a_command_that_fails_stops_the_recording() -> None:
+    with pytest.raises(RuntimeError, match=r"dunena check ended with 2: "):
+        command_answers._run(["check"])
 
 
 # --- settings and commands: what the facts of all areas have in common ---

@@ -60,7 +60,21 @@ def _for_programs(findings: "Findings") -> dict[str, object]:
     for name in ("damaged", "clashes"):
         for damage in report[name]:
             damage["kind"] = damage["kind"].value
-    return {**report, "inOrder": findings.is_in_order, "steps": findings.steps}
+    report["journal"] = _in_camel_case(report["journal"])
+    return {
+        **_in_camel_case(report),
+        "inOrder": findings.is_in_order,
+        "steps": findings.steps,
+    }
+
+
+def _in_camel_case(fields: dict[str, object]) -> dict[str, object]:
+    """Name the fields as in the answers of a server."""
+    named = {}
+    for name, value in fields.items():
+        first, *others = name.split("_")
+        named[first + "".join(map(str.capitalize, others))] = value
+    return named
 
 
 def _shown(part: object) -> object:
