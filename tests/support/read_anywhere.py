@@ -34,23 +34,24 @@ def _of_statements(statements: list[ast.stmt]) -> Iterator[str]:
         elif isinstance(one, ast.ClassDef):
             yield from _of_statements(one.body)
         else:
-            yield from (f"{one.lineno}: {name}" for name in _of_statement(one))
+            yield from _of_statement(one)
 
 
 def _of_statement(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.Import):
-        yield from (alias.name for alias in statement.names if alias.name in _MODULES)
+        names = [alias.name for alias in statement.names]
     elif isinstance(statement, ast.ImportFrom):
-        if statement.module in _MODULES:
-            yield statement.module
+        names = [statement.module or ""]
     else:
         for part in _read_parts(statement):
             text = ast.unparse(part)
             if not _ASKS_FOR_IT.search(text):
-                yield from (found.group() for found in _NAMES.finditer(text))
+                yield from (f"{part.lineno}: {found.group()}" for found in _NAMES.finditer(text))
+        return
+    yield from (f"{statement.lineno}: {name}" for name in names if name in _MODULES)
 
 
-def _read_parts(statement: ast.stmt) -> Iterator[ast.AST]:
+def _read_parts(statement: ast.stmt) -> Iterator[ast.stmt | ast.expr]:
     """What of a statement runs as it is read: not the bodies of functions."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         yield from statement.decorator_list
