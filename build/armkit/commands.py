@@ -1,5 +1,6 @@
 """`build/dev.py arm64`: the tests of the executable for Linux on ARM64, on a PC."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def run(arguments: list[str], programs: Mapping[str, str]) -> int:
 def environ(executable: Path, programs: Mapping[str, str], *, is_pure: bool) -> dict[str, str]:
     """The variables that the tests are run with."""
     own = {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'build'}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "build")]),
         "DUNENA_TEST_EXECUTABLE": str(executable),
         "DUNENA_TEST_PATIENCE": PATIENCE,
         "DUNENA_TEST_ARM_PURE": "1" if is_pure else "",

@@ -6,7 +6,6 @@ forced to the device is lost. Or the file system becomes read-only, as the kerne
 error.
 """
 
-import fcntl
 import os
 import shutil
 import struct
@@ -62,6 +61,8 @@ class Disk:
 
     def fail(self) -> None:
         """Let every access fail from now on, and lose what was not forced to the device."""
+        import fcntl  # which Windows lacks, where this file is read and not used
+
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             fcntl.ioctl(descriptor, _SHUT_DOWN, struct.pack("I", _WITHOUT_FLUSHING))

@@ -27,8 +27,6 @@ _SPAWNER = ThreadPoolExecutor(1)
 also if those are killed.
 """
 
-_LIBC = ctypes.CDLL(None)
-
 
 class NatsServer:
     """One server, which keeps its streams in its folder and its ports over restarts."""
@@ -95,6 +93,7 @@ class NatsServer:
     def start(self) -> None:
         """Start the process; `wait_until_ready` waits for it."""
         assert self._process is None
+        library = ctypes.CDLL(None)
         with (self._folder / "log").open("ab") as log:
             self._process = _SPAWNER.submit(
                 lambda: subprocess.Popen(
@@ -103,7 +102,7 @@ class NatsServer:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                    preexec_fn=lambda: library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
                 )
             ).result()
 

@@ -13,6 +13,7 @@ import pytest
 
 from dunena.persistence.disk import value_files
 from dunena.persistence.disk.engine import DiskEngine
+from dunena.persistence.disk.paths import extended
 from dunena.persistence.interface import InUseError, OpenError, OutsideChange, StorageError
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change
@@ -167,7 +168,7 @@ def test_collect_reads_hand_edits_and_not_own_writes(opened, monkeypatch) -> Non
     other.write_text("2")
     assert engine.collected() == [OutsideChange("", "k", b"2")]
     assert own.read_text() == "1"
-    assert set(read) == {str(other)}
+    assert set(read) == {str(extended(other))}
 
 
 def test_a_full_disk_refuses_the_commit_and_leaves_memory_unchanged(opened, monkeypatch) -> None:

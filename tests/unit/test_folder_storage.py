@@ -672,6 +672,27 @@ def test_a_folder_moved_away_in_the_middle_is_not_made_anew(
     kept.close()
 
 
+def test_a_folder_is_known_by_a_number_of_128_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ReFS on Windows has them: those of folders differ in the upper half."""
+    number = 7 << 64
+
+    def identity(_disk: RealDisk, _path: str) -> tuple[int, ...]:
+        return 1, number
+
+    monkeypatch.setattr(RealDisk, "identity", identity)
+    kept = Kept(tmp_path / "values")
+    kept.set("a", 1)
+    kept.append()
+    kept = kept.crash()
+    assert kept.storage.replay.is_complete
+    number = 8 << 64
+    kept = kept.crash()
+    assert not kept.storage.replay.is_complete, "it is a copy"
+    kept.close()
+
+
 def test_close_raises_when_the_folder_is_gone(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "values", Fsync.EVERYSEC)
     kept.set("a", 1)

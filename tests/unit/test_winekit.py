@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.named_tests import names_in
 from tests.support.patience import patiently
+from tests.support.read_anywhere import posix_names
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -43,6 +44,45 @@ class TestBeyondWine:
 
     def test_beyond_wine_has_a_reason_for_each_name(self):
         assert all(reason.strip() for reason in load("beyond").BEYOND_WINE.values())
+
+
+RUN_ALONE = {"tests/bench/footprint.py", "tests/bench/log_alone.py"}
+"""Programs for Linux that no test imports."""
+
+
+class TestReading:
+    """What Windows reads of the tests before it runs one."""
+
+    def test_files_of_tests_can_be_read_where_there_is_no_posix(self):
+        places = {path.relative_to(ROOT).as_posix(): path for path in ROOT.glob("tests/**/*.py")}
+        found = {
+            place: posix_names(path) for place, path in places.items() if place not in RUN_ALONE
+        }
+        assert len(found) > 100
+        assert {place: names for place, names in found.items() if names} == {}
+
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [
+            ("import os, fcntl", ["1: fcntl"]),
+            ("from resource import getrlimit", ["1: resource"]),
+            ("import ctypes\n_LIBC = ctypes.CDLL(None)", ["2: ctypes.CDLL(None"]),
+            ("@mark(1, signal.SIGKILL)\ndef f(): pass", ["1: signal.SIGKILL"]),
+            ("def f(number=signal.SIGHUP): pass", ["1: signal.SIGHUP"]),
+            ("class A:\n    number = signal.SIGHUP", ["2: signal.SIGHUP"]),
+            ("if sys.platform == 'win32':\n    pass\nelse:\n    import pty", ["4: pty"]),
+            ("if sys.platform == 'linux':\n    import pty", []),
+            ("if sys.platform == 'win32':\n    skip(allow_module_level=True)\nimport pty", []),
+            ("def f():\n    import fcntl\n    os.fork()", []),
+            ("root = hasattr(os, 'geteuid') and os.geteuid() == 0", []),
+            ("stop = lambda: signal.SIGKILL", []),
+            ("number = signal.SIGINT", []),
+        ],
+    )
+    def test_posix_names_are_those_used_as_a_file_is_read(self, tmp_path, text, names):
+        file = tmp_path / "file.py"
+        file.write_text(text, encoding="utf-8")
+        assert posix_names(file) == names
 
 
 class TestPlugin:

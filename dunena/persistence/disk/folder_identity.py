@@ -4,10 +4,13 @@ written to others in their place."""
 import errno
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from dunena.persistence.disk.disk import Disk
 
 GONE = "the folder was moved, removed or replaced while in use"
+
+_INODE_MAX: Final = 2**64 - 1
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +30,12 @@ class FolderIdentity:
 
     @property
     def inode(self) -> int:
-        """The inode number of the first folder; a copy of the folder has another one."""
+        """The inode number of the first folder; a copy of the folder has another one.
+
+        ReFS on Windows has 128 bits for it, of which both halves count, and JSON has 64.
+        """
         identity = self._identities[self._root]
-        return 0 if identity is None else identity[-1]
+        return 0 if identity is None else identity[-1] % _INODE_MAX
 
     def check(self) -> None:
         """Raise FileNotFoundError if a folder is missing or is another one than at first."""
