@@ -41,11 +41,13 @@ _PACKAGES = [
     *(f"python{VERSION}-venv", f"libpython{VERSION}", "zlib1g"),
 ]
 _COMPILER = "aarch64-linux-gnu-gcc"
-# Under the names by which it is looked for.
+# strip is called by our own build, the others by PyInstaller.
+_BINUTILS = ("strip", "objdump", "objcopy")
+# Under the names by which they are looked for.
 _LINKS = {
     "usr/bin/python3": f"python{VERSION}",
     "usr/bin/cc": _COMPILER,
-    **{f"usr/bin/{name}": f"aarch64-linux-gnu-{name}" for name in ("strip", "objdump")},
+    **{f"usr/bin/{name}": f"aarch64-linux-gnu-{name}" for name in _BINUTILS},
     "lib64": "usr/lib64",
 }
 _USERS = {"passwd": "passwd.master", "group": "group.master"}

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from tests.binary.conftest import linux_only
-from tests.binary.program import BareServer, Program, free_port, wait_until
+from tests.binary.program import SECONDS_MAX, BareServer, Program, free_port, wait_until
 from tests.support.nats_cluster import Cluster
 
 pytestmark = linux_only
@@ -44,7 +44,7 @@ def node(program: Program, cluster: Cluster, tmp_path: Path) -> BareServer:
 def value_of(server: BareServer, key: str) -> object:
     """The value of a key, None if it is not there."""
     try:
-        with urllib.request.urlopen(f"{server.url}/get/{key}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{server.url}/get/{key}", timeout=SECONDS_MAX) as answer:
             return json.load(answer)["value"]
     except urllib.error.HTTPError:
         return None
@@ -56,7 +56,7 @@ def test_two_executables_share_a_store(program: Program, cluster: Cluster, tmp_p
         request = urllib.request.Request(
             f"{one.url}/set", body, {"Content-Type": "application/json"}, method="POST"
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=SECONDS_MAX).close()
         wait_until(lambda: value_of(other, "greeting") == "grüß dich", "the value there")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dunena.cli.command_table import MODULES
 from tests.binary.conftest import linux_only, posix_only
-from tests.binary.program import Program
+from tests.binary.program import SECONDS_MAX, Program
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -80,7 +80,7 @@ def test_a_watch_of_the_executable_prints_changes(program: Program):
             assert json.loads(watch.stdout.readline()) == {"key": "k", "value": 1}
         finally:
             watch.terminate()
-            watch.communicate(timeout=15)
+            watch.communicate(timeout=SECONDS_MAX)
 
 
 @posix_only
@@ -104,6 +104,6 @@ def test_the_executable_prints_a_table_in_a_terminal(program: Program):
             pass  # it has ended
         finally:
             os.close(master)
-        assert done.wait(15) == 0, text.decode()
+        assert done.wait(SECONDS_MAX) == 0, text.decode()
         assert "日本" in text.decode()
         assert "1 key\r\n" in text.decode()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.binary.conftest import ROOT, linux_only, posix_only
-from tests.binary.program import WINDOWS, Program
+from tests.binary.program import SECONDS_MAX, WINDOWS, Program
 
 MEGABYTES_MAX = 15 if WINDOWS else 12
 """What was promised to those who download it."""
@@ -96,7 +96,7 @@ def test_the_executable_runs_with_only_the_c_library(program: Program):
     shutil.copy2(program.path, root / "dunena")
     program.prefix, program.path = ["/usr/sbin/chroot", str(root)], Path("/dunena")
     with program.server(folder=Path("/values"), TMPDIR="/tmp") as server:
-        with urllib.request.urlopen(f"{server.url}/info", timeout=5) as answer:
+        with urllib.request.urlopen(f"{server.url}/info", timeout=SECONDS_MAX) as answer:
             assert answer.status == 200
         assert server.stop() == 0
     assert (root / "values").is_dir()

@@ -18,6 +18,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.binary.conftest import linux_only
 from tests.binary.desktop import CTRL_C, NOBODY, Browser, Terminal, click
 from tests.binary.program import SECONDS_MAX, Program, free_port
+from tests.support.patience import patiently
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
@@ -26,7 +27,7 @@ pytestmark = linux_only
 
 EXPECT_MS = SECONDS_MAX * 1000
 CLICKS_MAX = 6
-MINUTES_MAX = 2
+MINUTES_MAX = patiently(2)
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 SCREEN = {"width": 1920, "height": 1080}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.binary.conftest import linux_only, posix_only
-from tests.binary.program import BareServer, Program, free_port, is_open, wait_until
+from tests.binary.program import SECONDS_MAX, BareServer, Program, free_port, is_open, wait_until
 
 pytestmark = posix_only
 
@@ -23,12 +23,12 @@ def set_value(server: BareServer, value: str) -> None:
     request = urllib.request.Request(
         f"{server.url}/set", data=f'{{"key": "kept", "value": "{value}"}}'.encode()
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=SECONDS_MAX) as answer:
         assert answer.status == 200
 
 
 def get_value(server: BareServer) -> str:
-    with urllib.request.urlopen(f"{server.url}/get/kept", timeout=5) as answer:
+    with urllib.request.urlopen(f"{server.url}/get/kept", timeout=SECONDS_MAX) as answer:
         return str(answer.read())
 
 
@@ -65,7 +65,7 @@ def test_ctrl_c_during_a_start_prints_no_traceback(program: Program):
     # Before it loads that, Python is not ready yet, and what a signal does is not ours to decide.
     wait_until(lambda: _has_loaded(server, "_asyncio"), "Python importing")
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=15)
+    _, errors = process.communicate(timeout=SECONDS_MAX)
     assert "Traceback" not in errors
     # What a shell reports for Ctrl+C, or a clean stop where the server was quicker.
     assert process.returncode in (130, 0)
@@ -107,7 +107,7 @@ def status_of(url: str, body: bytes | None = None) -> int:
     """The status of the answer; a fault of the server has another one than those of `READ`."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS_MAX) as answer:
             answer.read(1)
             return int(answer.status)
     except urllib.error.HTTPError as error:
@@ -121,7 +121,7 @@ def test_the_server_continues_when_its_unpacked_folder_is_removed(program: Progr
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         set_value(server, "kept")
-        with urllib.request.urlopen(server.url + "/openapi.json", timeout=5) as answer:
+        with urllib.request.urlopen(server.url + "/openapi.json", timeout=SECONDS_MAX) as answer:
             described = json.load(answer)["paths"]
         places = [
             place.replace("{key}", "k")
@@ -148,10 +148,10 @@ def test_the_executable_runs_when_nobody_reads_its_output(program: Program):
     request = urllib.request.Request(server.url + "/info", headers={"Origin": "http://elsewhere"})
     # Refused, which is worth a line in the log.
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(request, timeout=5)
+        urllib.request.urlopen(request, timeout=SECONDS_MAX)
     set_value(server, "written")
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(SECONDS_MAX) == 0
     program.assert_nothing_left()
 
 
@@ -165,7 +165,7 @@ def test_the_executable_runs_with_closed_output_and_errors(program: Program):
     )
     wait_until(lambda: is_open(port), "the port open")
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(SECONDS_MAX) == 0
     program.assert_nothing_left()
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import trustme
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 import dunena
-from tests.binary.program import WINDOWS, Program, free_port, wait_until
+from tests.binary.program import SECONDS_MAX, WINDOWS, Program, free_port, wait_until
 
 WEB = Path(dunena.__file__).parent / "web"
 ASSETS = sorted(
@@ -23,21 +23,26 @@ ASSETS = sorted(
 
 
 def get(url: str, context: ssl.SSLContext | None = None) -> bytes:
-    with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+    with urllib.request.urlopen(url, timeout=SECONDS_MAX, context=context) as answer:
         return bytes(answer.read())
+
+
+def open_websocket(url: str, context: ssl.SSLContext | None = None) -> ClientConnection:
+    return connect(url, ssl=context, open_timeout=SECONDS_MAX)
 
 
 def test_the_executable_serves_both_dialects_and_http(program: Program):
     with program.server() as server:
-        with connect(f"{server.ws_url}?protocol=dunena") as client:
-            assert json.loads(client.recv(5))["type"] == "connected"
+        with open_websocket(f"{server.ws_url}?protocol=dunena") as client:
+            assert json.loads(client.recv(SECONDS_MAX))["type"] == "connected"
             client.send(json.dumps({"type": "set", "key": "greeting", "value": "grüß dich"}))
-            messages = [json.loads(client.recv(5)) for _ in range(2)]
+            messages = [json.loads(client.recv(SECONDS_MAX)) for _ in range(2)]
             assert {"key": "greeting", "ok": True} in [one["data"] for one in messages]
             assert {"key": "greeting", "size": 11} in [one["data"] for one in messages]
-        with connect(f"{server.ws_url}?protocol=object-store") as client:
+        with open_websocket(f"{server.ws_url}?protocol=object-store") as client:
             client.send(json.dumps({"action": "subscribe", "key": "greeting"}))
-            assert json.loads(client.recv(5)) == {"key": "greeting", "value": "grüß dich"}
+            update = json.loads(client.recv(SECONDS_MAX))
+            assert update == {"key": "greeting", "value": "grüß dich"}
             client.send(json.dumps({"action": "set", "key": "nested", "value": {"a": [1, None]}}))
             wait_until(lambda: b'"a"' in get(f"{server.url}/get/nested"), "the value there")
         assert json.loads(get(f"{server.url}/get/nested"))["value"] == {"a": [1, None]}
@@ -93,13 +98,13 @@ def test_the_executable_serves_over_tls(program: Program, tmp_path: Path):
         assert server.scheme == "https"
         context = ssl.create_default_context(cafile=roots)
         assert json.loads(get(f"{server.url}/info", context))["version"] == dunena.__version__
-        with connect(server.ws_url, ssl=context) as client:
-            assert json.loads(client.recv(5))["type"] == "connected"
+        with open_websocket(server.ws_url, context) as client:
+            assert json.loads(client.recv(SECONDS_MAX))["type"] == "connected"
 
 
 def test_the_executable_keeps_values_over_a_restart(program: Program):
     with program.server() as server:
-        with connect(f"{server.ws_url}?protocol=object-store") as client:
+        with open_websocket(f"{server.ws_url}?protocol=object-store") as client:
             client.send(json.dumps({"action": "set", "key": "kept", "value": 9007199254740993}))
             wait_until(lambda: b"9007" in get(f"{server.url}/get/kept"), "the value there")
         server.restart()
@@ -109,16 +114,16 @@ def test_the_executable_keeps_values_over_a_restart(program: Program):
 def test_the_executable_sees_hand_edits(program: Program):
     with (
         program.server() as server,
-        connect(f"{server.ws_url}?protocol=object-store") as client,
+        open_websocket(f"{server.ws_url}?protocol=object-store") as client,
     ):
         client.send(json.dumps({"action": "subscribe", "key": "edited"}))
         client.send(json.dumps({"action": "set", "key": "edited", "value": 1}))
-        assert json.loads(client.recv(5))["value"] == 1
+        assert json.loads(client.recv(SECONDS_MAX))["value"] == 1
         assert server.folder is not None
         file = server.folder / "edited.json"
         wait_until(file.is_file, "the file there")
         file.write_text("2", encoding="utf-8")
-        assert json.loads(client.recv(10))["value"] == 2
+        assert json.loads(client.recv(SECONDS_MAX))["value"] == 2
 
 
 def test_two_executables_run_at_once(program: Program):

@@ -13,6 +13,9 @@ from tests.support.named_tests import names_in
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 
+TOOLS = {"strip", "objdump", "objcopy"}
+"""By these names our build and PyInstaller call the parts of binutils."""
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="about namespaces of Linux")
 
 
@@ -150,6 +153,19 @@ def test_the_digest_of_a_bench_changes_with_its_pins(monkeypatch, tmp_path):
     (tmp_path / "executable.txt").write_text("other==1\n", encoding="utf-8")
     monkeypatch.setattr(bench, "_PINS", tmp_path / "executable.txt")
     assert bench.digest() != before
+
+
+@linux_only
+def test_programs_that_a_build_calls_have_their_names_in_the_bench(tmp_path):
+    bench = load("bench").Bench(tmp_path)
+    for folder in ("etc", "usr/bin", "usr/lib/aarch64-linux-gnu", "usr/share/base-passwd"):
+        (bench.root / folder).mkdir(parents=True)
+    for name in ("lib/ld-linux-aarch64.so.1", *(f"bin/aarch64-linux-gnu-{one}" for one in TOOLS)):
+        (bench.root / "usr" / name).touch()
+    for name in ("passwd.master", "group.master"):
+        (bench.root / "usr/share/base-passwd" / name).touch()
+    bench._finish()
+    assert {name for name in TOOLS if (bench.root / "usr/bin" / name).is_file()} == TOOLS
 
 
 def test_the_wheels_wanted_run_with_the_c_library_of_the_bench():
