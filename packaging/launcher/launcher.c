@@ -8,9 +8,10 @@
  * cache can be kept, a folder below that for temporary files serves. This process then becomes the
  * program (exec), so that its signals and its exit code are the program's own.
  *
- * A version is complete or not there: it is unpacked beside its place and renamed. Each process
- * that runs from a version holds a lock on its folder (flock, shared), inherited over exec, so that
- * only versions are removed which nobody uses.
+ * A version is complete or not there: it is unpacked beside its place, forced to the device, and
+ * renamed. All of its files have one time of modification, so that each start sees whether anything
+ * was written to one, without reading it. Each process that runs from a version holds a lock on its
+ * folder (flock, shared), inherited over exec, so that only versions are removed which nobody uses.
  *
  * packkit/launcher.py makes the payload: lines `KIND SIZE PATH`, an empty line, and the contents of
  * all of them, one after another, in a frame of zstd. KIND is d for a folder, f for a file, x for a
@@ -23,6 +24,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +55,8 @@
 #define DRAFT_SECONDS_MAX 10         /* it has a lock long before that, while it is in use */
 #define UNUSED_SECONDS_MAX (7 * 24 * 60 * 60)
 #define PLACES_MAX 5
+#define FILE_TIME 981173106 /* 3 February 2001: even, as FAT has it, and no clock starts there */
+#define UNTIMED ".untimed"  /* in a version whose files could not be given that time */
 
 extern const char payload[], payload_end[];
 extern char **environ;
@@ -63,15 +67,20 @@ struct item {
     char path[PATH_MAX];
 };
 
-/* What went wrong at the last place that was tried: which step, and errno. */
-static const char *failed_step = "no folder";
-static int failed_errno = ENOENT;
+/* What went wrong at a place: which step, and errno. */
+struct failure {
+    const char *step;
+    int number;
+};
+
+/* At the place that was tried last. */
+static struct failure failed;
 
 /* Notes what went wrong, and returns -1. */
 static int fail(const char *step)
 {
-    failed_step = step;
-    failed_errno = errno;
+    failed.step = step;
+    failed.number = errno;
     return -1;
 }
 
@@ -98,9 +107,9 @@ static int next_item(const char **at, struct item *item)
     return 1;
 }
 
-/* Whether the folder holds everything, as far as sizes tell: what is missing after a crash of the
- * machine or was removed by a cleaner shows in them. */
-static int is_complete(int folder)
+/* Whether the folder holds everything, as far as sizes and times tell: what a cleaner removed or a
+ * crash of the machine cut off shows in the sizes, and what was written to a file in its time. */
+static int is_complete(int folder, int is_timed)
 {
     const char *at = payload;
     struct item item;
@@ -112,6 +121,8 @@ static int is_complete(int folder)
                              : (size_t)found.st_size != item.size)
             return 0;
         if ((item.kind == 'l') != S_ISLNK(found.st_mode))
+            return 0;
+        if (is_timed && S_ISREG(found.st_mode) && found.st_mtime != FILE_TIME)
             return 0;
     }
     return 1;
@@ -140,16 +151,21 @@ static int open_version(const char *path)
         /* Since it was opened, its name may have been given to another. */
         if (fstat(folder, &opened) == 0 && lstat(path, &found) == 0 &&
             opened.st_ino == found.st_ino && opened.st_dev == found.st_dev && is_own(&opened) &&
-            is_complete(folder))
+            is_complete(folder, faccessat(folder, UNTIMED, F_OK, 0) != 0))
             return folder;
     }
     close(folder);
     return -1;
 }
 
+static void remove_tree(const char *path);
+
 static int remove_entry(const char *path, const struct stat *found, int kind, struct FTW *place)
 {
-    (void)found, (void)kind, (void)place;
+    (void)place;
+    /* A folder that its owner may not read, either. */
+    if (kind == FTW_DNR && (found->st_mode & S_IRWXU) != S_IRWXU && chmod(path, S_IRWXU) == 0)
+        remove_tree(path);
     remove(path);
     return 0;
 }
@@ -159,8 +175,18 @@ static void remove_tree(const char *path)
     nftw(path, remove_entry, 1, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Whether the error says that written data did not reach the device. Others say that the system or
+ * the file system has no such call, and then there is nothing to wait for. */
+static int is_lost(int error)
+{
+    return error == EIO || error == ENOSPC || error == EDQUOT;
+}
+
+/* Writes a file and gives it `FILE_TIME`, if the file system can. When it was read last stays true:
+ * what cleans folders for temporary files goes by that. */
 static int write_file(const char *path, const char *data, size_t size, mode_t mode)
 {
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = FILE_TIME}};
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (file < 0)
         return -1;
@@ -177,7 +203,30 @@ static int write_file(const char *path, const char *data, size_t size, mode_t mo
         data += written;
         size -= (size_t)written;
     }
+    futimens(file, times);
+#ifdef __APPLE__
+    /* There a whole file system cannot be waited for, as `force_out` does it elsewhere. */
+    if (fsync(file) != 0 && is_lost(errno)) {
+        int error = errno;
+        close(file);
+        errno = error;
+        return -1;
+    }
+#endif
     return close(file);
+}
+
+/* Waits until what was written is on the device: after a power cut a file may else have its size and
+ * time, and zeros for its content. */
+static int force_out(int folder)
+{
+#ifdef __APPLE__
+    /* fsync, which each file had, leaves it in the drive's own memory. */
+    int done = fcntl(folder, F_FULLFSYNC);
+#else
+    int done = syncfs(folder);
+#endif
+    return done != -1 || !is_lost(errno) ? 0 : -1;
 }
 
 /* Writes everything below a folder; the contents are those of the payload. */
@@ -246,6 +295,9 @@ static void remove_unused(const char *place)
             continue;
         if (join(path, place, entry->d_name) != 0 || join(away, place, name) != 0)
             continue;
+        /* One that its owner may not read cannot be locked. */
+        if (lstat(path, &found) == 0 && S_ISDIR(found.st_mode) && (found.st_mode & S_IRUSR) == 0)
+            chmod(path, S_IRWXU);
         folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (folder < 0)
             continue;
@@ -280,6 +332,13 @@ static int put_in_place(const char *draft, const char *path)
     return -1;
 }
 
+/* Notes in a draft that its file system does not keep times: else each start would unpack anew. */
+static int note_untimed(const char *draft)
+{
+    char path[PATH_MAX];
+    return join(path, draft, UNTIMED) == 0 ? write_file(path, "", 0, 0600) : -1;
+}
+
 /* Unpacks the version to `path` in `place`, and opens it as `open_version` does. */
 static int unpack_version(const char *place, const char *path)
 {
@@ -292,14 +351,19 @@ static int unpack_version(const char *place, const char *path)
         return fail("making a folder");
     /* Before anything is in it, so that it is never taken for one that was left. */
     lock = open(draft, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock >= 0)
-        flock(lock, LOCK_SH | LOCK_NB);
-    if (write_items(draft, contents) != 0)
+    if (lock < 0) {
+        fail("making a folder");
+        rmdir(draft);
+        return -1;
+    }
+    flock(lock, LOCK_SH | LOCK_NB);
+    if (write_items(draft, contents) != 0 || (!is_complete(lock, 1) && note_untimed(draft) != 0))
         fail("unpacking");
+    else if (force_out(lock) != 0)
+        fail("writing to the device");
     else
         folder = put_in_place(draft, path);
-    if (lock >= 0)
-        close(lock);
+    close(lock);
     if (folder >= 0)
         remove_unused(place);
     remove_tree(draft);
@@ -398,13 +462,21 @@ static int prepare(char *place, int is_cache)
     return 0;
 }
 
-/* Adds a folder to those to try, if `base` is an absolute path. */
+/* Adds a folder to those to try, if `base` is an absolute path and it is not among them. */
 static int add_place(char places[PLACES_MAX][PATH_MAX], int count, const char *base,
                      const char *name)
 {
-    if (base == NULL || base[0] != '/' || base[1] == '\0')
+    int length = base == NULL ? 0 : (int)strlen(base);
+    while (length > 0 && base[length - 1] == '/')
+        length--;
+    if (length == 0 || base[0] != '/')
         return count;
-    return join(places[count], base, name) == 0 ? count + 1 : count;
+    if (snprintf(places[count], PATH_MAX, "%.*s/%s", length, base, name) >= PATH_MAX)
+        return count;
+    for (int i = 0; i < count; i++)
+        if (strcmp(places[i], places[count]) == 0)
+            return count;
+    return count + 1;
 }
 
 /* The folders to try, in this order; returns how many. The first `*caches` of them are caches. */
@@ -440,8 +512,10 @@ static int find_file(char path[PATH_MAX])
 static void become(const char *folder, char **arguments)
 {
     char program[PATH_MAX];
-    if (join(program, folder, PROGRAM) != 0)
+    if (join(program, folder, PROGRAM) != 0) {
+        fail("starting the program");
         return;
+    }
 #ifndef __APPLE__
     /* Then PyInstaller finds its files by this word alone. */
     if (access("/proc/self/exe", F_OK) != 0)
@@ -455,14 +529,34 @@ static void become(const char *folder, char **arguments)
 static int lacks_loader(const char *folder)
 {
     char program[PATH_MAX];
-    return failed_errno == ENOENT && join(program, folder, PROGRAM) == 0 &&
+    return failed.number == ENOENT && join(program, folder, PROGRAM) == 0 &&
            access(program, F_OK) == 0;
+}
+
+/* Opens a version in `place`, and unpacks it there before if need be; -1 if that fails. */
+static int find_version(char *place, int is_cache, char path[PATH_MAX])
+{
+    void (*before)(int);
+    int folder;
+    if (prepare(place, is_cache) != 0)
+        return -1;
+    if (join(path, place, VERSION) != 0)
+        return fail("making a folder");
+    folder = open_version(path);
+    if (folder >= 0)
+        return folder;
+    /* Where files may not get so large (ulimit -f), writing is to fail, and not to kill. */
+    before = signal(SIGXFSZ, SIG_IGN);
+    folder = unpack_version(place, path);
+    signal(SIGXFSZ, before);
+    return folder;
 }
 
 int main(int count, char **arguments)
 {
     char places[PLACES_MAX][PATH_MAX], version[PATH_MAX], file[PATH_MAX];
-    int caches, tried = find_places(places, &caches);
+    struct failure failures[PLACES_MAX];
+    int caches, tried, places_count = find_places(places, &caches);
     mode_t mask = umask(077);
     if (count < 1)
         return 1;
@@ -470,37 +564,33 @@ int main(int count, char **arguments)
         fprintf(stderr, "dunena: cannot find the file that was started: %s\n", strerror(errno));
         return 1;
     }
-    for (int i = 0; i < tried; i++) {
-        int folder;
-        if (prepare(places[i], i < caches) != 0)
-            continue;
-        if (join(version, places[i], VERSION) != 0)
-            continue;
-        folder = open_version(version);
-        if (folder < 0)
-            folder = unpack_version(places[i], version);
-        if (folder < 0)
-            continue;
-        futimens(folder, NULL); /* when it was used last */
-        umask(mask);
-        become(version, arguments);
-        if (lacks_loader(version)) {
-            remove_tree(version);
-            fprintf(stderr,
-                    "dunena: this system has no glibc, the C library that this file is made for "
-                    "(Alpine has musl): use pip install dunena, or a container\n");
-            return 1;
+    for (tried = 0; tried < places_count; tried++) {
+        int folder = find_version(places[tried], tried < caches, version);
+        if (folder >= 0) {
+            futimens(folder, NULL); /* when it was used last */
+            umask(mask);
+            become(version, arguments);
+            if (lacks_loader(version)) {
+                remove_tree(version);
+                fprintf(stderr,
+                        "dunena: this system has no glibc, the C library that this file is made "
+                        "for (Alpine has musl): use pip install dunena, or a container\n");
+                return 1;
+            }
+            umask(077);
+            close(folder);
         }
-        umask(077);
-        close(folder);
-        if (failed_errno != EACCES) /* it would fail at any place */
+        failures[tried] = failed;
+        if (folder >= 0 && failed.number != EACCES) { /* it would fail at any place */
+            tried++;
             break;
+        }
     }
     fprintf(stderr,
             "dunena: cannot unpack the program into any of these folders; set TMPDIR to one that "
             "can be written and has room for it:\n");
     for (int i = 0; i < tried; i++)
-        fprintf(stderr, "  %s\n", places[i]);
-    fprintf(stderr, "the last one failed at %s: %s\n", failed_step, strerror(failed_errno));
+        fprintf(stderr, "  %s: %s: %s\n", places[i], failures[i].step,
+                strerror(failures[i].number));
     return 1;
 }

@@ -3,10 +3,15 @@
 What the real program makes of it is in tests/binary.
 """
 
+import ctypes
+import errno
+import functools
 import importlib
 import os
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
@@ -36,6 +41,29 @@ wait) echo started; exec sleep 60 ;;
 esac
 echo "$_DUNENA_FILE|$$|$*"
 """
+
+
+_CALLS = {
+    ("syncfs", "x86_64"): 306,
+    ("syncfs", "aarch64"): 267,
+    ("utimensat", "x86_64"): 280,
+    ("utimensat", "aarch64"): 88,
+}
+
+
+def refuse_call(name: str, error: int) -> None:
+    """Let the system answer a call of this process with an error (seccomp(2)), also after exec."""
+    call = _CALLS[name, os.uname().machine]
+    # Load the number of the call; is it this one? no: allow it; yes: the error.
+    code = [(0x20, 0, 0, 0), (0x15, 1, 0, call), (0x06, 0, 0, 0x7FFF0000)]
+    code += [(0x06, 0, 0, 0x00050000 | error)]
+    packed = b"".join(struct.pack("=HBBI", *one) for one in code)
+    buffer = ctypes.create_string_buffer(packed, len(packed))
+    program = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(buffer)))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    for arguments in [(38, 1, 0, 0, 0), (22, 2, program)]:  # NO_NEW_PRIVS, SECCOMP with a filter
+        if prctl(*arguments) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
 
 
 class Maker:
@@ -83,6 +111,7 @@ class Place:
         self.home.mkdir()
         self.temporary.mkdir()
         self.environ = {"HOME": str(self.home), "TMPDIR": str(self.temporary)}
+        self.before: list[str] = []
 
     @property
     def cache(self) -> Path:
@@ -93,18 +122,24 @@ class Place:
     def temporary_cache(self) -> Path:
         return self.temporary / f"dunena-{os.geteuid()}"
 
-    def start(self, *words: str, file: Path | None = None) -> "subprocess.Popen[str]":
+    def start(
+        self, *words: str, file: Path | None = None, refuse: tuple[str, int] | None = None
+    ) -> "subprocess.Popen[str]":
+        """Start it; `refuse` is a call that the system answers with an error, and that error."""
         return subprocess.Popen(
-            [file or self.file, *words],
+            [*self.before, file or self.file, *words],
             env=self.environ,
+            preexec_fn=functools.partial(refuse_call, *refuse) if refuse else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *words: str, file: Path | None = None) -> str:
+    def run(
+        self, *words: str, file: Path | None = None, refuse: tuple[str, int] | None = None
+    ) -> str:
         """Run it to its end, and return what it printed."""
-        process = self.start(*words, file=file)
+        process = self.start(*words, file=file, refuse=refuse)
         output, errors = process.communicate(timeout=SECONDS_MAX)
         assert (process.returncode, errors) == (0, "")
         return output
@@ -120,6 +155,12 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, maker: Maker) -> Place:
     return Place(tmp_path, maker.make())
+
+
+def run_with_limit(place: Place, limit: str) -> "subprocess.CompletedProcess[str]":
+    """Run it with a limit that the shell sets."""
+    command = ["/bin/sh", "-c", f'ulimit {limit}; exec "$0"', str(place.file)]
+    return subprocess.run(command, env=place.environ, capture_output=True, text=True, check=False)
 
 
 def only(folder: Path) -> Path:
@@ -297,17 +338,56 @@ class TestPlaces:
         finally:
             subprocess.run(["umount", str(place.cache)], check=True)
 
-    def test_one_line_for_each_place_says_that_there_is_no_room(self, place: Place) -> None:
-        command = ["/bin/sh", "-c", 'ulimit -n 4; exec "$0"', str(place.file)]
-        done = subprocess.run(
-            command, env=place.environ, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 1
-        assert "dunena: cannot unpack the program" in done.stderr
-        assert f"  {place.cache}\n" in done.stderr
-        assert "unpacking: Too many open files" in done.stderr
+    @pytest.mark.parametrize(
+        ("limit", "reason"), [("-n 4", "Too many open files"), ("-f 8", "File too large")]
+    )
+    def test_one_line_for_each_place_says_why_it_cannot_be_used(
+        self, place: Place, limit: str, reason: str
+    ) -> None:
+        done = run_with_limit(place, limit)
+        assert (done.returncode, done.stdout) == (1, "")
+        first, *lines = done.stderr.splitlines()
+        assert first.startswith("dunena: cannot unpack the program")
+        places = [place.cache, place.temporary_cache]
+        places += [Path(base, place.temporary_cache.name) for base in ("/tmp", "/var/tmp")]
+        assert lines == [f"  {path}: unpacking: {reason}" for path in places]
         assert list(place.cache.iterdir()) == []
         assert list(place.temporary_cache.iterdir()) == []
+
+    def test_a_place_that_is_named_twice_is_tried_once(self, place: Place) -> None:
+        place.environ["XDG_CACHE_HOME"] = f"{place.cache.parent}/"
+        place.environ["TMPDIR"] = "/tmp/"
+        place.cache.parent.parent.mkdir(exist_ok=True)
+        place.cache.parent.write_text("no folder")
+        done = run_with_limit(place, "-n 4")
+        name = place.temporary_cache.name
+        assert done.stderr.splitlines()[1:] == [
+            f"  {place.cache}: making a folder: Not a directory",
+            f"  /tmp/{name}: unpacking: Too many open files",
+            f"  /var/tmp/{name}: unpacking: Too many open files",
+        ]
+
+    @linux_only
+    def test_files_too_large_still_kill_the_program(self, place: Place) -> None:
+        process = place.waiting()
+        (line,) = re.findall(r"SigIgn:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+        process.kill()
+        process.communicate(timeout=SECONDS_MAX)
+        assert not int(line, 16) & 1 << (signal.SIGXFSZ - 1)
+
+    @linux_only
+    @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+    def test_a_place_whose_device_fails_is_not_used(self, place: Place, number: int) -> None:
+        process = place.start(refuse=("syncfs", number))
+        _, errors = process.communicate(timeout=SECONDS_MAX)
+        assert process.returncode == 1
+        assert f"  {place.cache}: writing to the device: {os.strerror(number)}\n" in errors
+        assert list(place.cache.iterdir()) == []
+
+    @linux_only
+    def test_a_system_that_cannot_force_files_out_is_used(self, place: Place) -> None:
+        place.run(refuse=("syncfs", errno.ENOSYS))
+        assert only(place.cache).is_dir()
 
 
 @linux_only
@@ -339,7 +419,7 @@ class TestWithoutTheCLibrary:
 
 
 class TestDamage:
-    @pytest.mark.parametrize("damage", ["missing", "short", "replaced", "open"])
+    @pytest.mark.parametrize("damage", ["missing", "short", "zeros", "replaced", "open"])
     def test_a_damaged_version_is_replaced(self, place: Place, damage: str) -> None:
         place.run()
         version = only(place.cache)
@@ -348,6 +428,9 @@ class TestDamage:
             file.unlink()
         elif damage == "short":
             file.write_text("short")
+        elif damage == "zeros":
+            with file.open("r+b") as data:
+                data.write(bytes(12_000))
         elif damage == "replaced":
             file.unlink()
             file.symlink_to("/dev/null")
@@ -355,9 +438,45 @@ class TestDamage:
             version.chmod(0o777)
         place.run()
         assert only(place.cache) == version
-        assert len(file.read_text()) == 30_000
+        assert file.read_text() == "one" * 10_000
         assert not file.is_symlink()
         assert version.stat().st_mode & 0o077 == 0
+
+    def test_a_version_that_its_owner_may_not_read_leaves_nothing(self, place: Place) -> None:
+        if os.geteuid() == 0 and sys.platform == "linux":
+            # As one who may not read everything.
+            place.before = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+        place.run()
+        version = only(place.cache)
+        (version / "_internal").chmod(0)
+        version.chmod(0)
+        left = place.cache / ".draft-left"
+        left.mkdir()
+        use_last(left, 60)
+        left.chmod(0)
+        place.run()
+        assert only(place.cache) == version
+        assert (version / "_internal" / "empty").is_file()
+
+    @linux_only
+    def test_a_file_system_without_times_is_unpacked_to_once(self, place: Place) -> None:
+        refuse = ("utimensat", errno.EPERM)
+        place.run(refuse=refuse)
+        file = only(place.cache) / "dunena"
+        before = file.stat()
+        place.run(refuse=refuse)
+        assert file.stat() == before
+        file.write_text("short")
+        place.run(refuse=refuse)
+        assert file.read_text() == PROGRAM
+
+    def test_the_programs_own_caches_are_left_alone(self, place: Place) -> None:
+        place.run()
+        made = only(place.cache) / "_internal" / "__pycache__" / "module.pyc"
+        made.parent.mkdir()
+        made.touch()
+        place.run()
+        assert made.exists()
 
     def test_an_empty_folder_in_its_place_is_replaced(self, place: Place) -> None:
         place.run()
