@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pytest
 
+from tests.e2e.folders import until
 from tests.e2e.processes import (
     PROGRAM,
     ROOT,
@@ -84,6 +85,50 @@ def test_output_to_a_pipe_is_utf_8_in_any_locale(run: Commands):
         check=True,
     )
     assert done.stdout.decode().strip() == '"ß"'
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("version",), ("version", "--json"), ("--help",), ("completion", "bash"), ("check", ".")],
+)
+def test_output_that_cannot_be_written_is_a_failure(
+    arguments: tuple[str, ...], unbuffered: str, tmp_path: Path
+):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*program_in(tmp_path), *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            timeout=SECONDS_MAX,
+        )
+    said = "dunena: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full there")
+def test_a_server_whose_output_cannot_be_written_says_so_at_its_end(
+    tmp_path: Path,
+):
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen(
+            [*program_in(tmp_path), "serve", "--port", "0"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        until((tmp_path / ".cache" / ".dunena" / "server").exists, "it does not start")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=SECONDS_MAX)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    said = "dunena: standard output cannot be written: No space left on device"
+    assert errors.splitlines() == [said]
 
 
 def test_arguments_are_not_expanded(run: Commands, tmp_path: Path):
