@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from dunena.cli.finding import Finding, Level
+from dunena.desktop.folder import existing
 from dunena.persistence.policy import WatchMode
 from dunena.settings import Settings
 
@@ -75,14 +76,6 @@ def _format(folder: Path) -> list[Finding]:
     if version == 0:
         return [Finding(Level.GOOD, about, "not recorded yet: the next start does it")]
     return [Finding(Level.GOOD, about, f"{version}, which this dunena knows")]
-
-
-def existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    for one in (folder.absolute(), *folder.absolute().parents):
-        if one.exists():
-            return one
-    return Path.cwd()
 
 
 def _disk(times: list[float]) -> Finding:

@@ -18,6 +18,7 @@ from tests.e2e.processes import (
     ROOT,
     SECONDS_MAX,
     assert_failed,
+    data_home,
     free_port,
     program_in,
     run_copy,
@@ -1069,6 +1070,23 @@ def test_doctor_reports_ok_and_leaves_no_file(tmp_path: Path):
     assert {finding["level"] for finding in found.values()} == {"ok"}
     assert {"version", "platform", "folder", "port", "origins", "clock", "disk speed"} <= {*found}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_examines_the_users_folder_where_the_default_one_cannot_be_written(tmp_path: Path):
+    current, home = tmp_path / "current", tmp_path / "home"
+    current.mkdir()
+    home.mkdir()
+    (current / ".cache").write_text("in the way", "utf-8")
+    done = run_program(
+        "doctor", "--port", "0", environment=data_home(home), program=program_in(current)
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    found = {finding["about"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert found["folder"]["level"] == "ok"
+    assert str(home) in found["folder"]["text"]
+    assert found["default folder"]["level"] == "note"
+    assert str(current / ".cache") in found["default folder"]["text"]
+    assert list(home.iterdir()) == [], "nothing is made"
 
 
 def test_doctor_reports_a_busy_port_and_an_unusable_folder(server: ServerProcess, tmp_path: Path):
