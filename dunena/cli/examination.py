@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from dunena import __version__
 from dunena.cli.finding import Finding, Level
-from dunena.cli.folder_examination import examine_folder
+from dunena.cli.folder_examination import examine_folder, write_advice
 from dunena.desktop.folder import existing
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
@@ -200,7 +200,7 @@ def _text_files(settings: Settings) -> list[Finding]:
     except TextFolderError as error:
         return [Finding(Level.BAD, about, str(error))]
     except OSError as error:
-        advice = "give another folder with --text-dir, or let this user write there"
+        advice = write_advice(error, "--text-dir")
         text = f"{folder} cannot be written ({error.strerror})"
         return [Finding(Level.BAD, about, text, advice)]
     how = "can be written" if folder.is_dir() else "will be made"

@@ -1,5 +1,6 @@
 """The examination of `dunena doctor` of the folder of values, one function for each thing."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def examine_folder(settings: Settings, *, is_running: bool) -> list[Finding]:
     try:
         times = sync_seconds(at, SYNCS)
     except OSError as error:
-        advice = "give another folder with --cache-dir, or let this user write there"
+        advice = write_advice(error, "--cache-dir")
         text = f"{folder} cannot be written ({error.strerror})"
         return [Finding(Level.BAD, "folder", text, advice), *_format(folder)]
     return [
@@ -37,6 +38,13 @@ def examine_folder(settings: Settings, *, is_running: bool) -> list[Finding]:
         _space(at),
         _hand_edits(at, settings.watch),
     ]
+
+
+def write_advice(error: OSError, flag: str) -> str:
+    """Return what to do about a folder that cannot be written, which ``flag`` names."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return f"make room, or give a folder on another disk with {flag}"
+    return f"give another folder with {flag}, or let this user write there"
 
 
 def _use(folder: Path, *, is_running: bool) -> Finding:
