@@ -1065,6 +1065,13 @@ def doctor(*arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
     return {finding["about"]: finding for finding in report["findings"]}
 
 
+def test_a_long_word_that_is_no_command_is_not_shown_in_full():
+    done = run_copy("x" * 100_000)
+    assert done.returncode == 2
+    assert f"No such command '{'x' * 60}...'" in done.stderr
+    assert len(done.stderr) < 300
+
+
 def test_doctor_reports_ok_and_leaves_no_file(tmp_path: Path):
     found = doctor("--port", str(free_port()), "--cache-dir", str(tmp_path / "new" / "values"))
     assert {finding["level"] for finding in found.values()} == {"ok"}
