@@ -21,6 +21,8 @@ terminal, a script or a cron job. This page is made from their `--help` by
   `DUNENA_AUTH_TOKEN` is its token.
 - On a terminal the answer is for people, in colours unless `NO_COLOR` is set. Into a pipe, or with
   `--json`, it is JSON: one document, or one object a line for `watch` and `events`.
+- Output that cannot be written, to a full disk for example, is a failure of any command. A reader
+  that goes early, as `head` does, is none.
 - `dunena --version` prints the version.
 
 | exit code | meaning |

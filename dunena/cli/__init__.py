@@ -29,7 +29,39 @@ def load() -> None:
 
 
 def run() -> None:
-    """Run the command that the command line names, with what `load` imported."""
+    """Run the command that the command line names, with what `load` imported.
+
+    Exit with code 1 and one line, whatever the command's own code, if its output could not be
+    written. That is no fault of a command whose reader went early.
+    """
+    try:
+        _run_command()
+    except OSError as error:
+        # What typer prints itself, such as the help.
+        if not _is_output_lost(error):
+            raise
+    except SystemExit:
+        if not _is_output_lost():
+            raise
+    else:
+        if not _is_output_lost():
+            return
+    from dunena.cli.failure import EXIT_FAILED
+
+    sys.exit(EXIT_FAILED)
+
+
+def _is_output_lost(failure: OSError | None = None) -> bool:
+    """Return whether standard output could not be written, and say so."""
+    from dunena.desktop.terminal import lost_output, say
+
+    reason = lost_output(failure)
+    if reason:
+        say(f"dunena: standard output cannot be written: {reason}", error=True)
+    return bool(reason)
+
+
+def _run_command() -> None:
     from dunena.cli import start
 
     start.set_up_process()

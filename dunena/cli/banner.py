@@ -15,13 +15,16 @@ def banner(
     notes: list[str],
     get_secret: str | None = None,
     phones: Sequence[str] = (),
+    *,
+    takes_changes: bool = True,
 ) -> str:
     """Make the text: URLs, addresses, folder, number of entries, notes and how to stop.
 
     ``entries`` is None while a shared store has not been loaded.
     ``get_secret`` is the secret of GET writes that the server has made, which is shown nowhere
     else; None for none. ``phones`` are addresses for other machines. ``notes`` are lines about what
-    differs from the settings, another port for example.
+    differs from the settings, another port for example. Without ``takes_changes`` nothing is said
+    of a first key.
     """
     lines = [
         f"dunena {__version__}",
@@ -34,7 +37,7 @@ def banner(
         *([f"  Phones      {', '.join(phones)}"] if phones else []),
         f"  Listens on  {', '.join(addresses)}",
         f"  Data        {_shown_data(settings, entries)}",
-        *_first_key(settings.cache_dir, entries),
+        *(_first_key(settings.cache_dir, entries) if takes_changes else []),
         *[f"  Note        {note}" for note in notes],
         "",
         "  Press Ctrl+C to stop.",

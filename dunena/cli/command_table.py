@@ -48,6 +48,9 @@ MODULES = {
 _TAKES_NEGATIVE_NUMBERS = ("set", "incr", "append")
 """Commands that have -1 as an argument and not as an option."""
 
+_SHOWN_LETTERS_MAX = 60
+"""How much is shown of a word that is no command: it may be a whole file, by mistake."""
+
 HAVE_SETTINGS = ("serve", "doctor")
 
 _BY_HTTP = ("get", "set", "del", "mget", "mset", "keys")
@@ -95,6 +98,13 @@ class LazyGroup(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = cast(Any, Commands())
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command of a word; the message for an unknown one shows its beginning."""
+        word = args[0]
+        if len(word) > _SHOWN_LETTERS_MAX:  # no command is that long
+            word = f"{word[:_SHOWN_LETTERS_MAX]}..."
+        return super().resolve_command(ctx, [word, *args[1:]])
 
 
 class _TakesNegativeNumbers(TyperCommand):

@@ -10,17 +10,21 @@ from collections.abc import Mapping
 
 from dunena import __version__
 from dunena.cli.finding import Finding, Level
-from dunena.cli.folder_examination import examine_folder, existing
+from dunena.cli.folder_examination import examine_folder, write_advice
+from dunena.desktop.folder import existing
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
 
 CLOCK_MIN = 1_700_000_000  # a machine without a clock battery starts in 1970
 
 
-def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Finding]:
+def examine(
+    settings: Settings, sources: Mapping[str, str | None], folder_note: str = ""
+) -> list[Finding]:
     """Examine everything and return the findings in the order in which they are shown.
 
     ``sources`` maps the label of each setting to the flag or variable that gave it, or to None.
+    ``folder_note`` says why the folder is not the expected one, or is empty.
     """
     port = _port(settings)
     is_running = port.level is Level.BAD and _runs_there(settings)
@@ -30,6 +34,7 @@ def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Findi
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
         Finding(Level.GOOD, "platform", f"{_system()}, {os.cpu_count()} cores"),
         _given(settings, sources),
+        *([Finding(Level.NOTE, "default folder", folder_note)] if folder_note else []),
         *_values(settings, sources, is_running=is_running),
         port,
         _who(settings),
@@ -195,7 +200,7 @@ def _text_files(settings: Settings) -> list[Finding]:
     except TextFolderError as error:
         return [Finding(Level.BAD, about, str(error))]
     except OSError as error:
-        advice = "give another folder with --text-dir, or let this user write there"
+        advice = write_advice(error, "--text-dir")
         text = f"{folder} cannot be written ({error.strerror})"
         return [Finding(Level.BAD, about, text, advice)]
     how = "can be written" if folder.is_dir() else "will be made"

@@ -1,9 +1,11 @@
 """The examination of `dunena doctor` of the folder of values, one function for each thing."""
 
+import errno
 import shutil
 from pathlib import Path
 
 from dunena.cli.finding import Finding, Level
+from dunena.desktop.folder import existing
 from dunena.persistence.policy import WatchMode
 from dunena.settings import Settings
 
@@ -26,7 +28,7 @@ def examine_folder(settings: Settings, *, is_running: bool) -> list[Finding]:
     try:
         times = sync_seconds(at, SYNCS)
     except OSError as error:
-        advice = "give another folder with --cache-dir, or let this user write there"
+        advice = write_advice(error, "--cache-dir")
         text = f"{folder} cannot be written ({error.strerror})"
         return [Finding(Level.BAD, "folder", text, advice), *_format(folder)]
     return [
@@ -36,6 +38,13 @@ def examine_folder(settings: Settings, *, is_running: bool) -> list[Finding]:
         _space(at),
         _hand_edits(at, settings.watch),
     ]
+
+
+def write_advice(error: OSError, flag: str) -> str:
+    """Return what to do about a folder that cannot be written, which ``flag`` names."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return f"make room, or give a folder on another disk with {flag}"
+    return f"give another folder with {flag}, or let this user write there"
 
 
 def _use(folder: Path, *, is_running: bool) -> Finding:
@@ -75,14 +84,6 @@ def _format(folder: Path) -> list[Finding]:
     if version == 0:
         return [Finding(Level.GOOD, about, "not recorded yet: the next start does it")]
     return [Finding(Level.GOOD, about, f"{version}, which this dunena knows")]
-
-
-def existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    for one in (folder.absolute(), *folder.absolute().parents):
-        if one.exists():
-            return one
-    return Path.cwd()
 
 
 def _disk(times: list[float]) -> Finding:

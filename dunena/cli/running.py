@@ -207,6 +207,9 @@ def _greet(server: Server, notes: list[str]) -> None:
     settings = server.settings
     page = "www/" if settings.www else "test"
     phones = [f"{base}/{page}" for base in network_urls(settings, server.port)]
+    refused = server.storage_failure
+    if refused is not None:
+        notes = [*notes, f"every change is refused for now: {refused}"]
     say(
         banner(
             settings,
@@ -216,6 +219,7 @@ def _greet(server: Server, notes: list[str]) -> None:
             notes,
             server.get_secret,
             phones,
+            takes_changes=refused is None,
         )
     )
     if phones and shows_codes():

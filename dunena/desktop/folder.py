@@ -1,5 +1,6 @@
 """The default folders for values and for pages."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +26,22 @@ def default_folder(base: Path | None = None) -> DataFolder:
     data folder instead.
     """
     expected = (base or _base()) / DEFAULT_FOLDER
-    if _is_writable(expected):
-        return DataFolder(expected)
-    from platformdirs import user_data_path  # imported here, as it is seldom needed
-
-    fallback = user_data_path("dunena", appauthor=False) / "cache"
-    return DataFolder(fallback, f"{expected} cannot be written, so the data is kept here")
+    return DataFolder(expected) if _is_writable(expected) else _fallback(expected)
 
 
-def expected_folder() -> Path:
-    """Return the folder that `default_folder` tries first, without making it."""
-    return _base() / DEFAULT_FOLDER
+def foreseen_folder(base: Path | None = None) -> DataFolder:
+    """Return what `default_folder` would, without making a folder."""
+    expected = (base or _base()) / DEFAULT_FOLDER
+    is_writable = _takes_files(existing(expected))
+    return DataFolder(expected) if is_writable else _fallback(expected)
+
+
+def existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists."""
+    for one in (folder.absolute(), *folder.absolute().parents):
+        if os.path.exists(one):  # noqa: PTH110 - `Path.exists` raises where it may not look
+            return one
+    return Path.cwd()
 
 
 def own_pages(folder: Path | None, base: Path | None = None) -> Path | None:
@@ -79,12 +85,26 @@ def _base() -> Path:
     return Path.cwd()
 
 
+def _fallback(expected: Path) -> DataFolder:
+    from platformdirs import user_data_path  # imported here, as it is seldom needed
+
+    path = user_data_path("dunena", appauthor=False) / "cache"
+    return DataFolder(path, f"{expected} cannot be written, so the data is kept in {path}")
+
+
 def _is_writable(folder: Path) -> bool:
     """Return whether files can be created in the folder, which is made if it does not exist."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return _takes_files(folder)
+
+
+def _takes_files(folder: Path) -> bool:
     import tempfile
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:

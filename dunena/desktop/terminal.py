@@ -17,6 +17,11 @@ _BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
 _BLACK_ON_WHITE_OF_16 = "\x1b[0;30;47m"
 _USUAL = "\x1b[0m"
 
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+_lost: list[str] = []
+"""Why standard output could not be written, if it could not."""
+
 _STANDARD_OUTPUT = -11  # of GetStdHandle
 _TAKES_ESCAPES = 4  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
 
@@ -64,10 +69,37 @@ def say(text: str, *, error: bool = False, end: str = "\n") -> bool:
         return False
     try:
         print(text, end=end, file=stream, flush=True)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as failure:
+        if not error:
+            _note_lost(failure)
         silence(stream.fileno())
         return False
     return True
+
+
+def lost_output(failure: OSError | None = None) -> str:
+    """Return why standard output could not be written; "" if it could, or if its reader is gone.
+
+    Write what is still buffered first: the interpreter would do so after the exit code is decided.
+    ``failure`` is an error that nobody expected: that of a full disk, with no file named, is from a
+    write that did not go through `say`.
+    """
+    if failure is not None and failure.filename is None and failure.errno in _FULL:
+        _note_lost(failure)
+    stream = sys.stdout
+    if stream is not None and not stream.closed:
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:
+            _note_lost(error)
+            silence(stream.fileno())
+    return _lost[0] if _lost else ""
+
+
+def _note_lost(failure: OSError | ValueError) -> None:
+    # A terminal that was closed (EIO) has no reader either.
+    if isinstance(failure, OSError) and not (is_reader_gone(failure) or failure.errno == errno.EIO):
+        _lost.append(failure.strerror or str(failure))
 
 
 def is_reader_gone(error: OSError) -> bool:

@@ -24,6 +24,10 @@ class StorageError(Exception):
         self.reason = reason
 
 
+class UntidyError(StorageError):
+    """All changes are stored, but what an engine does at its end could not be done."""
+
+
 class OpenError(Exception):
     """The engine cannot start; ``reason`` says why and what to do in one line."""
 

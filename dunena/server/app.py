@@ -15,6 +15,7 @@ from dunena.persistence.interface import (
     OpenError,
     Progress,
     StorageError,
+    UntidyError,
 )
 from dunena.persistence.memory import MemoryEngine
 from dunena.persistence.opening import open_engine
@@ -180,7 +181,9 @@ class Server:
             await asyncio.to_thread(self._text_files.wait_for_first)
         await self._serve()
         self.engine.publish(self.url)
-        if self._shared is not None:
+        if self._shared is None:
+            self._parts.context.tick.find_failure()
+        else:
             from dunena.server.status.store_notices import StoreNotices
 
             self._shared.coordinator.on_change(self._take_state)
@@ -192,6 +195,11 @@ class Server:
     def log(self) -> "Log | None":
         """The log that the server shares with others; None for a server of its own."""
         return None if self._shared is None else self._shared.log
+
+    @property
+    def storage_failure(self) -> str | None:
+        """Why changes are refused at present; None if they are stored, as far as is known."""
+        return self.telemetry.storage_failure
 
     @property
     def is_loaded(self) -> bool:
@@ -222,7 +230,7 @@ class Server:
     async def stop(self) -> None:
         """Close the port and all connections, store all changes and unlock the folder.
 
-        Raise `StopError` if not all changes could be stored.
+        Raise `StopError` if not all changes could be stored, or the storage not put in order.
         """
         self._listeners.close()
         self._parts.sharing.close()
@@ -248,6 +256,11 @@ class Server:
             await self._shared.close(began_at + SHARED_STOP_SECONDS[1])
         try:
             await asyncio.to_thread(self.engine.close)
+        except UntidyError as error:
+            raise StopError(
+                f"everything is stored, but the journal could not be emptied: {error.reason};"
+                " the next start does it"
+            ) from error
         except StorageError as error:
             raise StopError(f"not everything could be stored: {error.reason}") from error
 

@@ -231,6 +231,13 @@ class Tick:
         else:
             self._recovered()
 
+    def find_failure(self) -> None:
+        """Find out before the first change whether changes can be stored."""
+        try:
+            self._engine.probe()
+        except StorageError as error:
+            self._note_failure(error.reason)
+
     # --- gathering ---
 
     def _takes_no_more(self) -> bool:
@@ -397,8 +404,11 @@ class Tick:
             store.refusal = None
 
     def _report(self, reason: str) -> None:
-        self._telemetry.storage_failure = reason
         self._telemetry.storage_failures += 1
+        self._note_failure(reason)
+
+    def _note_failure(self, reason: str) -> None:
+        self._telemetry.storage_failure = reason
         if self._failures_in_a_row % FAILURES_PER_LOG_LINE == 0:
             _log.error("changes are refused, nothing is stored: %s", reason)
         self._failures_in_a_row += 1

@@ -5,7 +5,9 @@ with; the files in `shared` are written beside those of each template, so that a
 outside its folder.
 """
 
+import errno
 import json
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,10 @@ _NAME_LENGTH_MAX = 40
 
 class UnknownTemplateError(ValueError):
     """There is no template of this name."""
+
+
+class TemplatesGoneError(OSError):
+    """The program's files are gone, which a cleaner of temporary folders may have taken."""
 
 
 class BadNameError(ValueError):
@@ -94,19 +100,20 @@ def write_template(template: str, pages: Path, name: str = "") -> Path:
     appears as a whole: a program that is stopped while it writes leaves no half of it.
 
     Raise `UnknownTemplateError`, `BadNameError`, `FileExistsError` if there is something of that
-    name, which is left alone, and `OSError` if it cannot be written.
+    name, which is left alone, `TemplatesGoneError`, and `OSError` if it cannot be written.
     """
-    read_template(template)
+    described = read_template(template)
     check_name(name or template)
     target = pages / (name or template)
     if target.exists():
         raise FileExistsError(f"{target} exists already")
+    files = _read_files(described)
     pages.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=pages, prefix=".new-", ignore_cleanup_errors=True) as work:
         copy = Path(work, target.name)
         copy.mkdir()
-        for source in (*_FOLDER.joinpath(_SHARED).iterdir(), *_FOLDER.joinpath(template).iterdir()):
-            copy.joinpath(source.name).write_bytes(source.read_bytes())
+        for file, content in files.items():
+            copy.joinpath(file).write_bytes(content)
         try:
             copy.rename(target)
         except OSError as error:
@@ -114,6 +121,18 @@ def write_template(template: str, pages: Path, name: str = "") -> Path:
                 raise FileExistsError(f"{target} exists already") from error
             raise
     return target
+
+
+def _read_files(template: Template) -> dict[str, bytes]:
+    """Return the content of every file of a copy, by its name."""
+    folders = (_FOLDER / _SHARED, _FOLDER / template.name)
+    try:
+        files = {file.name: file.read_bytes() for one in folders for file in one.iterdir()}
+    except OSError as error:
+        raise TemplatesGoneError(*error.args) from error
+    if not files.keys() >= set(filter(None, (template.overlay, template.panel, template.audience))):
+        raise TemplatesGoneError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return files
 
 
 def check_name(name: str) -> None:

@@ -12,11 +12,13 @@ from typing import Any, Self
 
 import pytest
 
+from tests.e2e.folders import until
 from tests.e2e.processes import (
     PROGRAM,
     ROOT,
     SECONDS_MAX,
     assert_failed,
+    data_home,
     free_port,
     program_in,
     run_copy,
@@ -84,6 +86,50 @@ def test_output_to_a_pipe_is_utf_8_in_any_locale(run: Commands):
         check=True,
     )
     assert done.stdout.decode().strip() == '"ß"'
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("version",), ("version", "--json"), ("--help",), ("completion", "bash"), ("check", ".")],
+)
+def test_output_that_cannot_be_written_is_a_failure(
+    arguments: tuple[str, ...], unbuffered: str, tmp_path: Path
+):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*program_in(tmp_path), *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            timeout=SECONDS_MAX,
+        )
+    said = "dunena: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full there")
+def test_a_server_whose_output_cannot_be_written_says_so_at_its_end(
+    tmp_path: Path,
+):
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen(
+            [*program_in(tmp_path), "serve", "--port", "0"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        until((tmp_path / ".cache" / ".dunena" / "server").exists, "it does not start")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=SECONDS_MAX)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    said = "dunena: standard output cannot be written: No space left on device"
+    assert errors.splitlines() == [said]
 
 
 def test_arguments_are_not_expanded(run: Commands, tmp_path: Path):
@@ -1019,11 +1065,35 @@ def doctor(*arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
     return {finding["about"]: finding for finding in report["findings"]}
 
 
+def test_a_long_word_that_is_no_command_is_not_shown_in_full():
+    done = run_copy("x" * 100_000)
+    assert done.returncode == 2
+    assert f"No such command '{'x' * 60}...'" in done.stderr
+    assert len(done.stderr) < 300
+
+
 def test_doctor_reports_ok_and_leaves_no_file(tmp_path: Path):
     found = doctor("--port", str(free_port()), "--cache-dir", str(tmp_path / "new" / "values"))
     assert {finding["level"] for finding in found.values()} == {"ok"}
     assert {"version", "platform", "folder", "port", "origins", "clock", "disk speed"} <= {*found}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_examines_the_users_folder_where_the_default_one_cannot_be_written(tmp_path: Path):
+    current, home = tmp_path / "current", tmp_path / "home"
+    current.mkdir()
+    home.mkdir()
+    (current / ".cache").write_text("in the way", "utf-8")
+    done = run_program(
+        "doctor", "--port", "0", environment=data_home(home), program=program_in(current)
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    found = {finding["about"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert found["folder"]["level"] == "ok"
+    assert str(home) in found["folder"]["text"]
+    assert found["default folder"]["level"] == "note"
+    assert str(current / ".cache") in found["default folder"]["text"]
+    assert list(home.iterdir()) == [], "nothing is made"
 
 
 def test_doctor_reports_a_busy_port_and_an_unusable_folder(server: ServerProcess, tmp_path: Path):

@@ -119,6 +119,52 @@ def test_a_full_disk_refuses_writes_until_there_is_space(
     assert {path.name for path in value_files(folder)} == {"k.json", "new.json"}
 
 
+@pytest.mark.parametrize("is_used", [False, True])
+def test_a_start_on_a_full_disk_says_that_changes_are_refused(
+    small_disk: Path, start_server: StartServer, is_used: bool
+):
+    folder = small_disk / "values"
+    folder.mkdir()
+    server = start_server(folder=folder)
+    if is_used:
+        http(server, "POST", "/set", {"key": "k", "value": 1})
+    server.stop()
+    fill(small_disk)
+    server.start()
+    greeting = "".join(server.output)
+    assert "Note        every change is refused for now: no space left on device" in greeting
+    assert "New key" not in greeting
+    assert not is_ready(server)
+    assert http(server, "POST", "/set", {"key": "k", "value": 2}).status == 507
+    assert server.stop() == 1
+    assert "not everything could be stored" not in server.log
+    assert "everything is stored, but the journal could not be emptied: no space" in server.log
+    (small_disk / "filler").unlink()
+    server.start()
+    assert http(server, "GET", "/get/k").json["value"] == (1 if is_used else None)
+
+
+def test_a_server_that_starts_on_a_full_disk_recovers(small_disk: Path, start_server: StartServer):
+    server = start_server(folder=small_disk / "values")
+    server.stop()
+    fill(small_disk)
+    server.start()
+    assert not is_ready(server)
+    (small_disk / "filler").unlink()
+    until(lambda: is_ready(server), "it did not recover")
+    assert http(server, "POST", "/set", {"key": "k", "value": 1}).status == 200
+    assert server.stop() == 0
+
+
+def test_doctor_says_to_make_room_on_a_full_disk(small_disk: Path):
+    fill(small_disk)
+    done = run_copy("doctor", "--port", "0", "--cache-dir", str(small_disk / "values"))
+    assert done.returncode == 1
+    (found,) = [one for one in json.loads(done.stdout)["findings"] if one["about"] == "folder"]
+    assert found["level"] == "bad"
+    assert found["advice"] == "make room, or give a folder on another disk with --cache-dir"
+
+
 def test_a_kill_with_a_full_disk_loses_no_acknowledged_write(
     small_disk: Path, start_server: StartServer
 ):

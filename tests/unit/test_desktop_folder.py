@@ -1,5 +1,6 @@
 """The default folders of values and pages."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def test_the_default_folder_is_the_users_when_the_first_cannot_be_written(
     found = folder.default_folder(tmp_path / "file")
     assert found.path == tmp_path / "user" / "cache"
     assert "cannot be written" in found.note
+
+
+def test_the_foreseen_folder_is_the_one_that_will_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "user")
+    for base in (tmp_path, tmp_path / "new", tmp_path / "file"):
+        foreseen = folder.foreseen_folder(base)
+        assert [path.name for path in tmp_path.iterdir()] == ["file"], "nothing is made"
+        assert foreseen == folder.default_folder(base)
+        for made in (tmp_path / ".cache", tmp_path / "new"):
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def test_own_pages_are_found_only_beside_the_executable(

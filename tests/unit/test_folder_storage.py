@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dunena.persistence.disk import journal
 from dunena.persistence.disk.paths import folds_case
 from dunena.persistence.disk.real_disk import RealDisk
+from dunena.persistence.interface import UntidyError
 from dunena.persistence.policy import Fsync
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 from dunena.store.names import is_name
@@ -700,6 +701,43 @@ def test_close_raises_when_the_folder_is_gone(tmp_path: Path) -> None:
     (tmp_path / "values").rename(tmp_path / "away")
     with pytest.raises(OSError, match="was moved, removed or replaced"):
         kept.close()
+
+
+def is_journal(_name: str, path: Path) -> bool:
+    return "journal" in path.parts
+
+
+@pytest.mark.parametrize("are_files_written", [True, False])
+def test_a_stop_with_a_failed_journal_tells_whether_a_change_may_be_lost(
+    tmp_path: Path, *, are_files_written: bool
+) -> None:
+    kept = Kept(tmp_path / "values", Fsync.EVERYSEC)
+    kept.set("b", 1)
+    kept.commit()
+    kept.set("a", 1)
+    kept.append()
+    if are_files_written:
+        kept.step(0.1)  # too early for the journal to be shortened
+    kept.disk.fail = is_journal
+    with pytest.raises(UntidyError if are_files_written else OSError, match=r"(?i)no space left"):
+        kept.close()
+    assert ("a.json" in kept.files()) is are_files_written
+    again = kept.reopened()
+    assert again.values() == {("", "a"): 1, ("", "b"): 1}
+    again.close()
+
+
+@pytest.mark.parametrize("fsync", [Fsync.NO, Fsync.EVERYSEC])
+def test_a_stop_that_cannot_record_its_end_has_lost_nothing(tmp_path: Path, fsync: Fsync) -> None:
+    kept = Kept(tmp_path / "values", fsync)
+    kept.set("a", 1)
+    kept.append()
+    kept.disk.fail = lambda name, path: name == "replace" and ".dunena" in path.parts
+    with pytest.raises(UntidyError, match="no space left"):
+        kept.close()
+    again = kept.reopened()
+    assert again.values() == {("", "a"): 1}
+    again.close()
 
 
 def test_removed_private_folders_are_recreated(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Templates of which the program's files are gone while it runs."""
 
+import shutil
 from pathlib import Path
 
 import orjson
@@ -10,6 +11,7 @@ from dunena.server.http.message import Prepared
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.new_pages import NewPages
 from dunena.settings import Settings
+from dunena.templates import catalogue
 
 
 @pytest.fixture
@@ -33,4 +35,16 @@ def test_whoever_asks_is_told_to_start_the_server_again(
         pages.make("poll", ""),
     ):
         assert error_of(answer) == "The templates are gone: start the server again"
+    assert not (tmp_path / "www").exists()
+
+
+@pytest.mark.parametrize("gone", ["", "poll", "shared", "poll/panel.html"])
+def test_making_pages_of_which_files_are_gone_makes_nothing(
+    pages: NewPages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    copied = shutil.copytree(catalogue._FOLDER, tmp_path / "templates")
+    monkeypatch.setattr(catalogue, "_FOLDER", copied)
+    lost = copied / gone
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    assert error_of(pages.make("poll", "")) == "The templates are gone: start the server again"
     assert not (tmp_path / "www").exists()

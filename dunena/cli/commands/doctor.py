@@ -26,14 +26,19 @@ def doctor(context: Context, given: GivenSettings, as_json: Json = False) -> Non
 
     from dunena.cli.examination import examine
     from dunena.cli.finding import Level
-    from dunena.desktop.folder import expected_folder, own_pages
+    from dunena.desktop.folder import DataFolder, foreseen_folder, own_pages
     from dunena.settings import describe_settings
 
-    folder = None if given.no_persist else given.cache_dir or expected_folder()
+    if given.no_persist:
+        folder = None
+    else:
+        folder = foreseen_folder() if given.cache_dir is None else DataFolder(given.cache_dir)
+    path = None if folder is None else folder.path
     by_name = sources_of(context)
-    settings = settings_of(given, folder, given.www or own_pages(folder), by_name)
+    settings = settings_of(given, path, given.www or own_pages(path), by_name)
     sources = {row.label: by_name[row.name] for row in rows().values()}
-    findings = examine(settings, sources)
+    note = folder.note if folder is not None and settings.store is None else ""
+    findings = examine(settings, sources, note)
     is_well = all(finding.level is not Level.BAD for finding in findings)
     if is_for_people(as_json=as_json):
         width = max(len(finding.about) for finding in findings)

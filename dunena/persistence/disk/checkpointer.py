@@ -98,7 +98,7 @@ class Checkpointer:
 
         All changes up to that revision must be in files.
         """
-        self._sync_files()
+        self.sync_files()
         if self.forces and self._journal.last_revision > flushed:
             # Otherwise files of keys that changed since would seem to be written by others.
             self._journal.sync(with_notes=True)
@@ -137,7 +137,7 @@ class Checkpointer:
         if self._mirror.noted_revision < revision:
             return False
         self._ended_revision = None
-        self._sync_files()
+        self.sync_files()
         pending = [change for change in self._mirror.pending() if change.revision <= revision]
         if self.forces and self._journal.failure is None:
             self._journal.sync()  # of later changes to the same keys
@@ -152,7 +152,7 @@ class Checkpointer:
 
     # --- inside ---
 
-    def _sync_files(self) -> None:
+    def sync_files(self) -> None:
         """Force files to the device; if that fails, have the unsynced ones written again."""
         if not self.forces:
             return

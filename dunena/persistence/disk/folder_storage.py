@@ -41,7 +41,7 @@ from dunena.persistence.disk.stamps import StampTable
 from dunena.persistence.disk.takeover import NOTHING, Takeover, look_at_names, rename_files
 from dunena.persistence.disk.throttle import Pace
 from dunena.persistence.disk.value_files import ValueFiles
-from dunena.persistence.interface import Damage, Loaded, Progress, display_path_of
+from dunena.persistence.interface import Damage, Loaded, Progress, UntidyError, display_path_of
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change, EntryId, stored_changes
 from dunena.store.limits import VALUE_BYTES_MAX
@@ -212,7 +212,8 @@ class FolderStorage:
         """Write all pending files; if that succeeds, the journal is empty afterwards.
 
         Changes whose files are not written when ``is_over`` returns True stay in the journal for
-        the next start. The threads must have ended.
+        the next start. The threads must have ended. Raise OSError if a change may be lost, and
+        `UntidyError` if all are stored, but not the record that this journal is not needed.
         """
         try:
             self._identity.check()
@@ -220,15 +221,37 @@ class FolderStorage:
                 with suppress(OSError):  # `Journal.failure` has the error
                     self.journal.sync()
             if self.journal.failure is not None:
-                self._checkpointer.write_journal_anew()
-            if self.mirror.flush(now, is_over):
-                self._checkpointer.forget(self._revision)
-                self.records.settle_revision(self._revision)
-            else:
-                behind = self.mirror.behind_count
-                _log.warning("the journal keeps %d changes that files do not show yet", behind)
+                self._close_without_journal(now, is_over)
+            elif self._flush(now, is_over):
+                try:
+                    self._end_journal()
+                except OSError as error:  # the journal has every change
+                    raise UntidyError(describe(error)) from error
         finally:
             self.journal.close()
+
+    def _close_without_journal(self, now: float, is_over: Callable[[], bool]) -> None:
+        """Close with a journal that is not trusted: the files alone may have every change."""
+        try:
+            self._checkpointer.write_journal_anew()
+        except OSError as error:
+            if not self.mirror.flush(now, is_over):
+                raise
+            self._checkpointer.sync_files()
+            raise UntidyError(describe(error)) from error
+        if self._flush(now, is_over):
+            self._end_journal()
+
+    def _flush(self, now: float, is_over: Callable[[], bool]) -> bool:
+        if self.mirror.flush(now, is_over):
+            return True
+        behind = self.mirror.behind_count
+        _log.warning("the journal keeps %d changes that files do not show yet", behind)
+        return False
+
+    def _end_journal(self) -> None:
+        self._checkpointer.forget(self._revision)
+        self.records.settle_revision(self._revision)
 
     # --- any thread ---
 

@@ -15,6 +15,7 @@ from dunena.templates import OWN_PAGES
 from dunena.templates.catalogue import (
     BadNameError,
     Template,
+    TemplatesGoneError,
     UnknownTemplateError,
     check_name,
     read_preview,
@@ -101,6 +102,8 @@ class NewPages:
         except FileExistsError:
             text = f"There is a {name or template} among your pages already"
             return Prepared(Response.error(409, text, fields={"code": EXISTS}))
+        except TemplatesGoneError:
+            return _gone()
         except OSError as error:
             text = f"{shown} cannot be written: {error.strerror or error}"
             return Prepared(Response.error(507, text))
