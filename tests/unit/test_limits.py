@@ -15,12 +15,15 @@ from dunena.store import limits as store_limits
 from dunena.store.limits import Limits
 from dunena.watches import limits as watch_limits
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "security.md"
 
 
 def documented(module: object) -> list[str]:
     """A row for every limit of a module: name, value, and the string that stands below it."""
-    body = ast.parse(Path(module.__file__).read_text("utf-8")).body
+    # Not its own file, which is compiled in a wheel.
+    source = ROOT.joinpath(*module.__name__.split(".")).with_suffix(".py")
+    body = ast.parse(source.read_text("utf-8")).body
     rows = []
     for statement, below in pairwise(body):
         target = (
