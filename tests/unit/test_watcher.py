@@ -122,6 +122,32 @@ def test_an_overflow_of_the_event_queue_is_reported_as_missed(
 
 
 @linux_only
+def test_the_thread_is_woken_once_for_all_events_that_it_reports_together(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(watched.watcher, LinuxWatcher)
+    notify = watched.watcher._notify
+    waits = []
+    wait = notify.wait
+
+    def count_and_wait(timeout_ms: int) -> bool:
+        waits.append(timeout_ms)
+        return wait(timeout_ms)
+
+    monkeypatch.setattr(notify, "wait", count_and_wait)
+    names = [f"k{number}.json" for number in range(50)]
+    for name in names:
+        (watched.folder / name).write_text("1")
+    reports = 0
+    missing = {str(watched.folder / name) for name in names}
+    while missing:
+        missing -= watched.told.get(timeout=WAIT_SECONDS)
+        reports += 1
+    # The first wait began before they were counted, and another may have begun since.
+    assert len(waits) <= reports
+
+
+@linux_only
 def test_a_folder_that_is_moved_away_and_back_is_still_watched(watched: Watched) -> None:
     elsewhere = watched.folder.with_name("elsewhere")
     watched.folder.rename(elsewhere)
